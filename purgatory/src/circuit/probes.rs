@@ -1,0 +1,64 @@
+//! The probes of a half-open circuit.
+
+use std::num::NonZeroU64;
+
+use crate::clock::Timestamp;
+use crate::config::Settings;
+
+/// The probes of one half-open generation: those that are out, and how many have succeeded.
+///
+/// A probe's place is a lease. Past its end the place may be given to another call; what the probe
+/// reports after all still counts.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    out: Vec<Lease>,
+    admitted: u64,
+    succeeded: u32,
+}
+
+/// Which probe of its generation.
+pub(crate) type ProbeId = NonZeroU64;
+
+#[derive(Debug)]
+struct Lease {
+    id: ProbeId,
+    end: Timestamp,
+}
+
+impl Probes {
+    /// A place for a probe, or when the first place falls free by itself.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Result<ProbeId, Timestamp> {
+        if self.busy_until(settings).is_some_and(|until| now > until) {
+            self.out.retain(|lease| now <= lease.end);
+        }
+        if let Some(until) = self.busy_until(settings) {
+            return Err(until);
+        }
+        // After 2^32 probes an id comes again, long after the lease of the one before.
+        self.admitted = self.admitted.checked_add(1).unwrap_or(1);
+        let id = ProbeId::MIN.saturating_add(self.admitted - 1);
+        self.out.push(Lease { id, end: now.saturating_add(settings.probe_lease) });
+        Ok(id)
+    }
+
+    /// Frees the place of a probe, if it still has one.
+    pub(super) fn give_back(&mut self, id: ProbeId) {
+        self.out.retain(|lease| lease.id != id);
+    }
+
+    /// Counts a success; whether that were enough of them to close.
+    pub(super) fn succeeded(&mut self, settings: &Settings) -> bool {
+        self.succeeded += 1;
+        self.succeeded >= settings.success_threshold
+    }
+
+    /// If no place is left, when the first falls free by itself.
+    pub(super) fn busy_until(&self, settings: &Settings) -> Option<Timestamp> {
+        let busy = self.out.len() >= settings.half_open_probes as usize;
+        busy.then(|| self.out.iter().map(|lease| lease.end).min()).flatten()
+    }
+}

@@ -1,0 +1,253 @@
+//! What a caller or a builder is told when something is refused.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::name::Name;
+use crate::state::State;
+
+/// A call that was not admitted, and did not run.
+///
+/// It is made without an allocation, and says how long to wait. It converts into
+/// [`std::io::Error`], `anyhow::Error` and `Box<dyn Error + Send + Sync>`; an annotated function
+/// with an error type of its own needs one `From<Rejected>`.
+///
+/// ```
+/// use std::time::Duration;
+/// use purgatory::{CircuitBreakerFactory, Config, ManualClock, Reason, State};
+///
+/// let clock = ManualClock::new();
+/// let factory = CircuitBreakerFactory::builder().clock(clock.clone()).build()?;
+/// let config = Config::new().threshold(1).ttl(Duration::from_secs(30));
+/// let breaker = factory.get_breaker_with("payments", config)?;
+/// breaker.acquire()?.failure();
+/// clock.advance(Duration::from_secs(18));
+///
+/// let rejected = breaker.acquire().unwrap_err();
+/// assert_eq!(rejected.to_string(), r#"circuit "payments" is open, retry in 12s"#);
+/// assert_eq!(rejected.circuit(), "payments");
+/// assert_eq!(rejected.state(), State::Open);
+/// assert_eq!(rejected.reason(), Reason::Open);
+/// assert_eq!(rejected.retry_after(), Duration::from_secs(12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    circuit: Name,
+    reason: Reason,
+    at: Timestamp,
+    until: Timestamp,
+}
+
+impl Rejected {
+    pub(crate) fn new(circuit: &Name, reason: Reason, at: Timestamp, until: Timestamp) -> Self {
+        Self { circuit: circuit.clone(), reason, at, until }
+    }
+
+    /// The name of the circuit.
+    pub fn circuit(&self) -> &str {
+        &self.circuit
+    }
+
+    /// The state that the circuit was in.
+    pub fn state(&self) -> State {
+        self.reason.state()
+    }
+
+    /// Why the call was not admitted.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How long after the rejection a call may be admitted again.
+    ///
+    /// For [`Reason::ProbesBusy`] this is when the first of the probes loses its place; one that
+    /// reports earlier decides earlier.
+    pub fn retry_after(&self) -> Duration {
+        self.until.since(self.at)
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { circuit, reason, .. } = self;
+        let wait = for_people(self.retry_after());
+        write!(f, "circuit {circuit:?} is {reason}, retry in {wait:?}")
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+impl From<Rejected> for io::Error {
+    /// An error of kind [`io::ErrorKind::Other`] around the rejection; its `get_ref()` finds it again.
+    fn from(rejected: Rejected) -> Self {
+        Self::other(rejected)
+    }
+}
+
+/// Rounds a wait up to what a reader cares for: milliseconds, from one second tenths of a second,
+/// from ten seconds seconds.
+fn for_people(wait: Duration) -> Duration {
+    let step = match wait.as_secs() {
+        0 => 1,
+        1..10 => 100,
+        _ => 1000,
+    };
+    let millis = wait.as_nanos().div_ceil(1_000_000) as u64;
+    Duration::from_millis(millis.next_multiple_of(step))
+}
+
+/// Why a call was not admitted.
+///
+/// ```
+/// use purgatory::{Reason, State};
+/// assert_eq!(Reason::ProbesBusy.state(), State::HalfOpen);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The circuit is open, and its ttl has not passed.
+    Open,
+    /// The circuit is half-open, and as many probes are out as may be.
+    ProbesBusy,
+}
+
+impl Reason {
+    /// The state in which a circuit gives this reason.
+    ///
+    /// ```
+    /// # use purgatory::{Reason, State};
+    /// assert_eq!(Reason::Open.state(), State::Open);
+    /// ```
+    pub fn state(self) -> State {
+        match self {
+            Self::Open => State::Open,
+            Self::ProbesBusy => State::HalfOpen,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::ProbesBusy => "half-open with its probes busy",
+        })
+    }
+}
+
+/// The error of [`call`](crate::CircuitBreaker::call) and
+/// [`call_async`](crate::CircuitBreaker::call_async).
+///
+/// ```
+/// use purgatory::{CircuitBreakerFactory, Error};
+///
+/// let breaker = CircuitBreakerFactory::new().get_breaker("numbers")?;
+/// match breaker.call(|| "seven".parse::<u8>()) {
+///     Ok(number) => println!("{number}"),
+///     Err(Error::Rejected(rejected)) => println!("again in {:?}", rejected.retry_after()),
+///     Err(Error::Inner(error)) => println!("{error}"), // invalid digit found in string
+/// }
+/// # Ok::<(), purgatory::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error<E> {
+    /// The call was not admitted, and did not run.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The call ran, and this is its error, untouched.
+    #[error(transparent)]
+    Inner(E),
+}
+
+impl<E> Error<E> {
+    /// The error of the call itself, if it ran.
+    ///
+    /// ```
+    /// # use purgatory::Error;
+    /// assert_eq!(Error::Inner("broken").into_inner(), Some("broken"));
+    /// ```
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+/// A setting or a name that cannot be.
+///
+/// ```
+/// use std::time::Duration;
+/// use purgatory::{CircuitBreakerFactory, Config};
+///
+/// let config = Config::new().ttl(Duration::ZERO);
+/// let error = CircuitBreakerFactory::new().get_breaker_with("payments", config).unwrap_err();
+/// assert_eq!(error.field(), "ttl");
+/// assert_eq!(error.value(), "0ns");
+/// assert_eq!(error.rule(), "ttl must be more than zero and at most 2147483647s");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}, not {value}")]
+pub struct ConfigError {
+    field: &'static str,
+    value: String,
+    rule: &'static str,
+}
+
+impl ConfigError {
+    pub(crate) fn new(field: &'static str, value: String, rule: &'static str) -> Self {
+        Self { field, value, rule }
+    }
+
+    /// The setting, as it is spelled in [`Config`](crate::Config), or `name`.
+    pub fn field(&self) -> &str {
+        self.field
+    }
+
+    /// The value that was given. A long name is cut short.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The rule that the value breaks.
+    pub fn rule(&self) -> &str {
+        self.rule
+    }
+}
+
+/// A [`ConfigError`] that can be made in a constant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Invalid {
+    field: &'static str,
+    value: Value,
+    pub(crate) rule: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    Number(u32),
+    Time(Duration),
+}
+
+impl Invalid {
+    pub(crate) const fn number(field: &'static str, value: u32, rule: &'static str) -> Self {
+        Self { field, value: Value::Number(value), rule }
+    }
+
+    pub(crate) const fn time(field: &'static str, value: Duration, rule: &'static str) -> Self {
+        Self { field, value: Value::Time(value), rule }
+    }
+}
+
+impl From<Invalid> for ConfigError {
+    fn from(Invalid { field, value, rule }: Invalid) -> Self {
+        let value = match value {
+            Value::Number(number) => number.to_string(),
+            Value::Time(time) => format!("{time:?}"),
+        };
+        Self { field, value, rule }
+    }
+}

@@ -1,0 +1,177 @@
+//! What listeners are told.
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Settings};
+use crate::error::Rejected;
+use crate::name::Name;
+use crate::outcome::Outcome;
+use crate::state::State;
+
+/// Something that happened to a circuit.
+///
+/// The first four are those of Python's `purgatory`, under the same [`name`](Self::name).
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use purgatory::{CircuitBreakerFactory, Event};
+///
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let log = Arc::clone(&seen);
+/// let factory = CircuitBreakerFactory::builder()
+///     .listener(move |event: &Event| {
+///         log.lock().unwrap().push(format!("{} {}", event.circuit(), event.name()));
+///     })
+///     .build()?;
+///
+/// factory.get_breaker("payments")?.acquire()?.failure();
+/// assert_eq!(*seen.lock().unwrap(), ["payments circuit_breaker_created", "payments failed"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A name was registered.
+    #[non_exhaustive]
+    Created {
+        /// The circuit.
+        circuit: Name,
+        /// What is in force for it.
+        settings: Settings,
+    },
+    /// The circuit opened, closed, or turned half-open.
+    #[non_exhaustive]
+    StateChanged {
+        /// The circuit.
+        circuit: Name,
+        /// From what to what, and why.
+        change: Change,
+    },
+    /// A call of the closed circuit failed.
+    #[non_exhaustive]
+    Failed {
+        /// The circuit.
+        circuit: Name,
+        /// How many failed in a row, this one counted.
+        failures: u32,
+    },
+    /// A success ended a row of failures, or a half-open state.
+    #[non_exhaustive]
+    Recovered {
+        /// The circuit.
+        circuit: Name,
+    },
+    /// A call was not admitted.
+    #[non_exhaustive]
+    Rejected {
+        /// The circuit.
+        circuit: Name,
+        /// What its caller got.
+        rejected: Rejected,
+    },
+    /// A call ended after its circuit had changed state, so that its outcome was not counted.
+    #[non_exhaustive]
+    Late {
+        /// The circuit.
+        circuit: Name,
+        /// What would have been counted.
+        outcome: Outcome,
+        /// The generation in which the call was admitted.
+        generation: u64,
+    },
+    /// A registered name was asked for with other settings. It keeps those it has.
+    #[non_exhaustive]
+    ConfigConflict {
+        /// The circuit.
+        circuit: Name,
+        /// What was asked for.
+        asked: Config,
+        /// What is in force.
+        in_force: Settings,
+    },
+}
+
+impl Event {
+    /// The name of the circuit.
+    pub fn circuit(&self) -> &str {
+        match self {
+            Self::Created { circuit, .. }
+            | Self::StateChanged { circuit, .. }
+            | Self::Failed { circuit, .. }
+            | Self::Recovered { circuit, .. }
+            | Self::Rejected { circuit, .. }
+            | Self::Late { circuit, .. }
+            | Self::ConfigConflict { circuit, .. } => circuit,
+        }
+    }
+
+    /// The kind of event in snake case: `circuit_breaker_created`, `state_changed`, `failed`,
+    /// `recovered` (the names of Python's hooks), `rejected`, `late` or `config_conflict`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "circuit_breaker_created",
+            Self::StateChanged { .. } => "state_changed",
+            Self::Failed { .. } => "failed",
+            Self::Recovered { .. } => "recovered",
+            Self::Rejected { .. } => "rejected",
+            Self::Late { .. } => "late",
+            Self::ConfigConflict { .. } => "config_conflict",
+        }
+    }
+}
+
+/// One change of state.
+///
+/// ```
+/// use purgatory::{CircuitBreakerFactory, Event, State};
+///
+/// let factory = CircuitBreakerFactory::builder()
+///     .listener(|event: &Event| {
+///         if let Event::StateChanged { circuit, change, .. } = event {
+///             println!("{circuit}: {} to {}, {:?}", change.from, change.to, change.cause);
+///         }
+///     })
+///     .build()?;
+/// # Ok::<(), purgatory::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The state before.
+    pub from: State,
+    /// The state now.
+    pub to: State,
+    /// The generation that began with this change. A reset of a closed circuit also begins one.
+    pub generation: u64,
+    /// If the circuit opened: when the call that opened it ended.
+    pub opened_at: Option<Timestamp>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a circuit changed its state.
+///
+/// ```
+/// use purgatory::Cause;
+/// let cause = Cause::ProbeFailed;
+/// assert!(!matches!(cause, Cause::Tripped { .. }));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Closed to open: this many failures in a row reached the threshold.
+    #[non_exhaustive]
+    Tripped {
+        /// The failures in a row.
+        failures: u32,
+        /// The threshold in force.
+        threshold: u32,
+    },
+    /// Open to half-open: the ttl has passed, and a call came.
+    TtlPassed,
+    /// Half-open to closed: enough probes succeeded.
+    ProbesSucceeded,
+    /// Half-open to open.
+    ProbeFailed,
+    /// To closed, by [`CircuitBreaker::reset`](crate::CircuitBreaker::reset).
+    Reset,
+}
