@@ -1,0 +1,308 @@
+//! The device people hold.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::error::{Error, Rejected};
+use crate::guarded::Guarded;
+use crate::locked::LockedCircuit;
+use crate::name::Name;
+use crate::outcome::Outcome;
+use crate::permit::{Permit, Unsettled};
+use crate::rules::Rules;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+
+/// A circuit breaker: lets calls through while their dependency works, and turns them away while it
+/// does not.
+///
+/// It comes from a [factory](crate::CircuitBreakerFactory), or from
+/// [`purgatory::get_breaker`](crate::get_breaker). Clones, and breakers obtained under the same name,
+/// share one circuit.
+///
+/// While the circuit is closed and nothing has failed, a call costs two reads of one atomic word:
+/// no lock, no write, no clock, no allocation.
+///
+/// ```
+/// use purgatory::{CircuitBreakerFactory, State};
+///
+/// let breaker = CircuitBreakerFactory::new().get_breaker("numbers")?;
+///
+/// let seven = breaker.call(|| "7".parse::<u8>())?;
+/// assert_eq!(seven, 7);
+///
+/// for _ in 0..5 {
+///     breaker.call(|| "seven".parse::<u8>()).unwrap_err();
+/// }
+/// assert_eq!(breaker.state(), State::Open);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    locked: Arc<LockedCircuit>,
+    rules: Rules,
+}
+
+impl CircuitBreaker {
+    pub(crate) fn new(locked: Arc<LockedCircuit>) -> Self {
+        Self { locked, rules: Rules::default() }
+    }
+
+    /// Makes a call, if the circuit admits it.
+    ///
+    /// `Ok` is a success. `Err` is a failure, unless a rule [excludes](Self::exclude) or
+    /// [ignores](Self::ignore) it. A panic is a failure, and goes on. The result is handed through
+    /// untouched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rejected`] if the call was not admitted, and so did not run; [`Error::Inner`] is the
+    /// error of the call.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("numbers")?;
+    /// let number = breaker.call(|| "7".parse::<u8>())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn call<T, E: 'static>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error<E>> {
+        let mut permit = self.permit()?;
+        // Nothing but a panic can keep the call from returning.
+        permit.unsettled(Unsettled::Failure);
+        let result = call();
+        permit.end_with(&result);
+        result.map_err(Error::Inner)
+    }
+
+    /// Makes an async call, if the circuit admits it. Takes an async closure, or a closure that
+    /// returns a future; if the call is rejected, the future is not even made.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens before the first poll. Dropped after it, the call counts as neither success
+    /// nor failure, and a probe gives its place back.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// # async fn fetch(id: u32) -> Result<String, std::io::Error> { Ok(id.to_string()) }
+    /// # let future = async {
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("pages")?;
+    /// let page = breaker.call_async(async || fetch(7).await).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # };
+    /// # futures_executor::block_on(future).unwrap();
+    /// ```
+    #[inline]
+    pub async fn call_async<T, E: 'static>(
+        &self,
+        call: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, Error<E>> {
+        let permit = Permit::new(self, self.locked.acquire()?);
+        let (mut permit, result) = Guarded::new(permit, Unsettled::Ignored, call()).await;
+        permit.end_with(&result);
+        result.map_err(Error::Inner)
+    }
+
+    /// Asks for leave to make one call, for calls that do not fit into a closure.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] if the circuit is open, or half-open with its probes busy.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// match breaker.acquire() {
+    ///     Ok(permit) => permit.success(), // after the call
+    ///     Err(rejected) => println!("{rejected}"),
+    /// }
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
+        Ok(Permit::for_user(self, self.locked.acquire()?))
+    }
+
+    /// [`acquire`](Self::acquire) for what the attribute expands to.
+    #[inline]
+    pub(crate) fn permit(&self) -> Result<Permit<&Self>, Rejected> {
+        Ok(Permit::new(self, self.locked.acquire()?))
+    }
+
+    /// Counts errors of type `E` as successes, if `when` holds; if not, they are failures.
+    ///
+    /// The rule belongs to this handle and its later clones, and comes before those of the factory.
+    /// The first rule whose type matches decides, and none after it is asked; this is Python's
+    /// meaning of `exclude`. What a rule can find is told under
+    /// [`FactoryBuilder::exclude`](crate::FactoryBuilder::exclude).
+    ///
+    /// ```
+    /// use std::num::{IntErrorKind, ParseIntError};
+    /// use purgatory::CircuitBreakerFactory;
+    ///
+    /// let breaker = CircuitBreakerFactory::new()
+    ///     .get_breaker("numbers")?
+    ///     .exclude::<ParseIntError>(|error| *error.kind() == IntErrorKind::Empty);
+    ///
+    /// breaker.call(|| "".parse::<u8>()).unwrap_err();
+    /// assert_eq!(breaker.snapshot().failures, 0);
+    /// breaker.call(|| "seven".parse::<u8>()).unwrap_err();
+    /// assert_eq!(breaker.snapshot().failures, 1);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[must_use = "the rule belongs to the breaker that is returned"]
+    pub fn exclude<E: StdError + 'static>(
+        mut self,
+        when: impl Fn(&E) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.add(Outcome::Success, when);
+        self
+    }
+
+    /// Counts all errors of type `E` as successes.
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    /// use purgatory::CircuitBreakerFactory;
+    ///
+    /// let breaker = CircuitBreakerFactory::new()
+    ///     .get_breaker("numbers")?
+    ///     .exclude_all::<ParseIntError>();
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[must_use = "the rule belongs to the breaker that is returned"]
+    pub fn exclude_all<E: StdError + 'static>(self) -> Self {
+        self.exclude::<E>(|_| true)
+    }
+
+    /// Counts errors of type `E` as neither success nor failure, if `when` holds; if not, they are
+    /// failures. Otherwise as [`exclude`](Self::exclude).
+    ///
+    /// ```
+    /// use std::io::{self, ErrorKind};
+    /// use purgatory::CircuitBreakerFactory;
+    ///
+    /// let breaker = CircuitBreakerFactory::new()
+    ///     .get_breaker("files")?
+    ///     .ignore::<io::Error>(|error| error.kind() == ErrorKind::Interrupted);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[must_use = "the rule belongs to the breaker that is returned"]
+    pub fn ignore<E: StdError + 'static>(
+        mut self,
+        when: impl Fn(&E) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.add(Outcome::Ignored, when);
+        self
+    }
+
+    /// Counts all errors of type `E` as neither success nor failure.
+    ///
+    /// The usual case: the call itself goes through another breaker, whose rejection says nothing.
+    ///
+    /// ```
+    /// use purgatory::{CircuitBreakerFactory, Rejected};
+    ///
+    /// let breaker = CircuitBreakerFactory::new()
+    ///     .get_breaker("checkout")?
+    ///     .ignore_all::<Rejected>();
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[must_use = "the rule belongs to the breaker that is returned"]
+    pub fn ignore_all<E: StdError + 'static>(self) -> Self {
+        self.ignore::<E>(|_| true)
+    }
+
+    /// The name of the circuit.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// assert_eq!(*breaker.name(), *"payments");
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn name(&self) -> &Name {
+        self.locked.name()
+    }
+
+    /// The state of the circuit. Time alone does not change it: an open circuit whose ttl has passed
+    /// is open until a call comes.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, State};
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn state(&self) -> State {
+        self.locked.state()
+    }
+
+    /// The settings in force.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// assert_eq!(breaker.settings().threshold, 5);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn settings(&self) -> Settings {
+        self.locked.settings()
+    }
+
+    /// Everything there is to know about the circuit now.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// assert_eq!(breaker.snapshot().rejected, 0);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        self.locked.snapshot()
+    }
+
+    /// Closes the circuit and forgets its failures. Outcomes of calls that are still running are late.
+    ///
+    /// ```
+    /// use purgatory::{CircuitBreakerFactory, Config, State};
+    ///
+    /// let breaker = CircuitBreakerFactory::new()
+    ///     .get_breaker_with("payments", Config::new().threshold(1))?;
+    /// breaker.acquire()?.failure();
+    /// assert_eq!(breaker.state(), State::Open);
+    /// breaker.reset();
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reset(&self) {
+        self.locked.reset();
+    }
+
+    /// What the rules make of an error.
+    #[inline]
+    pub(crate) fn outcome_of<E: 'static>(&self, error: &E) -> Outcome {
+        self.rules.outcome(self.locked.rules(), error)
+    }
+
+    #[inline]
+    pub(crate) fn locked(&self) -> &LockedCircuit {
+        &self.locked
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("name", self.name())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

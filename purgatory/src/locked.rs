@@ -1,0 +1,239 @@
+//! A circuit as threads share it: behind its lock, with the word that most calls read instead.
+
+use std::sync::Arc;
+
+use crate::circuit::{Circuit, Effect, Refusal, Settled, Ticket, View};
+use crate::clock::{TimeSource, Timestamp};
+use crate::config::{Config, Settings};
+use crate::error::Rejected;
+use crate::event::{Change, Event};
+use crate::listener::Listeners;
+use crate::name::Name;
+use crate::outbox::Outbox;
+use crate::outcome::Outcome;
+use crate::rules::Rules;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::sync::{self, AtomicU64, Mutex, Ordering};
+use crate::word::Word;
+
+/// What the circuits of a factory have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) clock: TimeSource,
+    pub(crate) listeners: Listeners,
+    pub(crate) rules: Rules,
+}
+
+/// One circuit, shared.
+///
+/// The word is a cache of the circuit with one writer, the holder of the lock. Calls of a closed
+/// circuit, and rejections that nobody listens to, are decided from the word alone.
+#[derive(Debug)]
+pub(crate) struct LockedCircuit {
+    word: Word,
+    rejected: AtomicU64,
+    inner: Mutex<Inner>,
+    name: Name,
+    common: Arc<Common>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    circuit: Circuit,
+    outbox: Outbox,
+    late: u64,
+}
+
+impl LockedCircuit {
+    /// A closed circuit. The event of its creation is delivered by [`announce`](Self::announce).
+    pub(crate) fn new(name: Name, settings: Settings, common: Arc<Common>) -> Self {
+        let circuit = Circuit::new(settings, common.clock.now());
+        let mut outbox = Outbox::default();
+        if !common.listeners.is_empty() {
+            outbox.push(Event::Created { circuit: name.clone(), settings });
+        }
+        Self {
+            word: Word::new(circuit.view()),
+            rejected: AtomicU64::new(0),
+            inner: Mutex::new(Inner { circuit, outbox, late: 0 }),
+            name,
+            common,
+        }
+    }
+
+    /// Tells the listeners of the circuit's creation. Its event is the first in any case.
+    pub(crate) fn announce(&self) {
+        self.with(|_| ());
+    }
+
+    /// Asks for leave to make one call.
+    #[inline]
+    pub(crate) fn acquire(&self) -> Result<Ticket, Rejected> {
+        match self.word.closed() {
+            Some(generation) => Ok(Ticket { generation, probe: None }),
+            None => self.acquire_unless_closed(),
+        }
+    }
+
+    #[inline(never)]
+    fn acquire_unless_closed(&self) -> Result<Ticket, Rejected> {
+        if self.common.listeners.is_empty() {
+            if let View::Refusing(refusal) = self.word.view() {
+                let at = self.common.clock.recent();
+                if at <= refusal.until {
+                    return Err(self.reject(refusal, at));
+                }
+            }
+        }
+        self.acquire_locked()
+    }
+
+    #[cold]
+    fn acquire_locked(&self) -> Result<Ticket, Rejected> {
+        let now = self.common.clock.now();
+        self.with(|inner| {
+            let (answer, change) = inner.circuit.acquire(now);
+            self.note_change(inner, change);
+            answer.map_err(|refusal| {
+                let rejected = self.reject(refusal, now);
+                self.note(inner, |circuit| Event::Rejected { circuit, rejected: rejected.clone() });
+                rejected
+            })
+        })
+    }
+
+    fn reject(&self, Refusal { reason, until }: Refusal, at: Timestamp) -> Rejected {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Rejected::new(&self.name, reason, at, until)
+    }
+
+    /// Takes what an admitted call came to.
+    #[inline]
+    pub(crate) fn settle(&self, ticket: Ticket, outcome: Outcome) {
+        let changes_nothing = match outcome {
+            Outcome::Success => ticket.probe.is_none() && self.word.is_clean(ticket.generation),
+            Outcome::Failure => false,
+            Outcome::Ignored => {
+                ticket.probe.is_none() && self.word.closed() == Some(ticket.generation)
+            }
+        };
+        if !changes_nothing {
+            self.settle_locked(ticket, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_locked(&self, ticket: Ticket, outcome: Outcome) {
+        let now = self.common.clock.before_lock();
+        self.with(|inner| {
+            let Settled { effect, change } = inner.circuit.settle(ticket, outcome, now);
+            match effect {
+                Some(Effect::Failed(failures)) => {
+                    self.note(inner, |circuit| Event::Failed { circuit, failures });
+                }
+                Some(Effect::Recovered) => {
+                    self.note(inner, |circuit| Event::Recovered { circuit });
+                }
+                Some(Effect::Late) => {
+                    inner.late += 1;
+                    let generation = ticket.generation;
+                    self.note(inner, |circuit| Event::Late { circuit, outcome, generation });
+                }
+                None => {}
+            }
+            self.note_change(inner, change);
+        });
+    }
+
+    /// Closes the circuit and forgets its failures.
+    pub(crate) fn reset(&self) {
+        let now = self.common.clock.now();
+        self.with(|inner| {
+            let change = inner.circuit.reset(now);
+            self.note_change(inner, change);
+        });
+    }
+
+    /// Reports a registration that asks for something else than what is in force.
+    pub(crate) fn compare(&self, asked: Config) {
+        if self.common.listeners.is_empty() {
+            return;
+        }
+        self.with(|inner| {
+            let in_force = *inner.circuit.settings();
+            if !asked.agrees_with(&in_force) {
+                self.note(inner, |circuit| Event::ConfigConflict { circuit, asked, in_force });
+            }
+        });
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.common.rules
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.word.view().state()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        *sync::lock(&self.inner).circuit.settings()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = self.common.clock.now();
+        let inner = sync::lock(&self.inner);
+        let circuit = &inner.circuit;
+        Snapshot {
+            name: self.name.clone(),
+            state: circuit.state(),
+            failures: circuit.failures(),
+            generation: circuit.generation(),
+            since: circuit.since(),
+            taken_at: now,
+            settings: *circuit.settings(),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            late: inner.late,
+            events_dropped: inner.outbox.dropped(),
+        }
+    }
+
+    /// Changes the circuit under its lock, and afterwards, without it, tells the listeners.
+    fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut inner = sync::lock(&self.inner);
+        let answer = change(&mut inner);
+        self.word.publish(inner.circuit.view());
+        let deliver = inner.outbox.begin();
+        drop(inner);
+        if deliver {
+            self.deliver();
+        }
+        answer
+    }
+
+    fn note(&self, inner: &mut Inner, event: impl FnOnce(Name) -> Event) {
+        if !self.common.listeners.is_empty() {
+            inner.outbox.push(event(self.name.clone()));
+        }
+    }
+
+    fn note_change(&self, inner: &mut Inner, change: Option<Change>) {
+        if let Some(change) = change {
+            self.note(inner, |circuit| Event::StateChanged { circuit, change });
+        }
+    }
+
+    #[cold]
+    fn deliver(&self) {
+        loop {
+            // A statement of its own, so that the lock is free while the listeners work.
+            let next = sync::lock(&self.inner).outbox.next();
+            let Some(event) = next else { return };
+            self.common.listeners.notify(&event);
+        }
+    }
+}
