@@ -1,0 +1,274 @@
+//! Name to breaker.
+
+mod builder;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::breaker::CircuitBreaker;
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::listener::{Listener, ListenerId};
+use crate::locked::{Common, LockedCircuit};
+use crate::name::Name;
+use crate::registry::{Registry, RemoveError};
+use crate::snapshot::Snapshot;
+
+pub use self::builder::FactoryBuilder;
+
+/// A registry of circuit breakers by name, with what they have in common: default settings, rules,
+/// listeners, clock.
+///
+/// Cheap to clone; clones are the same factory. Most programs have one, the
+/// [global](crate::factory()) one, which the attribute uses as well.
+///
+/// ```
+/// use purgatory::{CircuitBreakerFactory, Config};
+///
+/// let factory = CircuitBreakerFactory::new();
+/// let breaker = factory.get_breaker_with("payments", Config::new().threshold(3))?;
+///
+/// // The same circuit: settings are those of the first registration.
+/// assert_eq!(factory.get_breaker("payments")?.settings().threshold, 3);
+/// # Ok::<(), purgatory::ConfigError>(())
+/// ```
+#[doc(alias = "CircuitBreakerRegistry")]
+#[derive(Debug, Clone)]
+pub struct CircuitBreakerFactory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    common: Arc<Common>,
+    defaults: Config,
+    overrides: HashMap<Name, Config>,
+    registry: Registry,
+}
+
+impl CircuitBreakerFactory {
+    /// A factory with the default settings: threshold 5, ttl 30 s, one probe.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// assert!(CircuitBreakerFactory::new().names().is_empty());
+    /// ```
+    pub fn new() -> Self {
+        FactoryBuilder::new().build_valid()
+    }
+
+    /// A factory with other settings.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let factory = CircuitBreakerFactory::builder().threshold(10).build()?;
+    /// assert_eq!(factory.get_breaker("payments")?.settings().threshold, 10);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn builder() -> FactoryBuilder {
+        FactoryBuilder::new()
+    }
+
+    /// The breaker of that name, which is registered if it is new.
+    ///
+    /// # Errors
+    ///
+    /// If it is new and the name cannot be one, see [`Name`].
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn get_breaker(&self, name: &str) -> Result<CircuitBreaker, ConfigError> {
+        match self.find(name) {
+            Some(breaker) => Ok(breaker),
+            None => Ok(self.register(Name::new(name)?, Config::new())),
+        }
+    }
+
+    /// The breaker of that name, which is registered with these settings if it is new.
+    ///
+    /// What the config leaves out is decided by the factory. If the name is registered with other
+    /// settings, these stay in force, and an [`Event::ConfigConflict`](crate::Event::ConfigConflict)
+    /// says so.
+    ///
+    /// # Errors
+    ///
+    /// If a setting breaks its rule, see [`Config`], or the name is new and cannot be one, see
+    /// [`Name`].
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Config};
+    /// let factory = CircuitBreakerFactory::new();
+    /// let breaker = factory.get_breaker_with("payments", Config::new().threshold(3))?;
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn get_breaker_with(
+        &self,
+        name: &str,
+        config: Config,
+    ) -> Result<CircuitBreaker, ConfigError> {
+        config.check()?;
+        match self.registered(name, config) {
+            Some(breaker) => Ok(breaker),
+            None => Ok(self.register(Name::new(name)?, config)),
+        }
+    }
+
+    /// The breaker of that name, if it is registered.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// assert!(CircuitBreakerFactory::new().find("payments").is_none());
+    /// ```
+    pub fn find(&self, name: &str) -> Option<CircuitBreaker> {
+        self.inner.registry.get(name).map(CircuitBreaker::new)
+    }
+
+    /// The names of all circuits, in order.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let factory = CircuitBreakerFactory::new();
+    /// factory.get_breaker("search")?;
+    /// factory.get_breaker("payments")?;
+    /// assert_eq!(factory.names(), ["payments", "search"]);
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn names(&self) -> Vec<Name> {
+        self.breakers().map(|breaker| breaker.name().clone()).collect()
+    }
+
+    /// All breakers, by name.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let factory = CircuitBreakerFactory::new();
+    /// factory.get_breaker("payments")?;
+    /// factory.breakers().for_each(|breaker| breaker.reset());
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn breakers(&self) -> impl Iterator<Item = CircuitBreaker> + use<> {
+        self.inner.registry.all().into_iter().map(CircuitBreaker::new)
+    }
+
+    /// What all circuits are now, by name. Each is seen at one moment, one after the other.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let factory = CircuitBreakerFactory::new();
+    /// factory.get_breaker("payments")?;
+    /// for circuit in factory.snapshot() {
+    ///     println!("{} {} for {:?}", circuit.name, circuit.state, circuit.age());
+    /// }
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    pub fn snapshot(&self) -> Vec<Snapshot> {
+        self.breakers().map(|breaker| breaker.snapshot()).collect()
+    }
+
+    /// Closes every circuit, as [`CircuitBreaker::reset`] does.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// CircuitBreakerFactory::new().reset();
+    /// ```
+    pub fn reset(&self) {
+        self.breakers().for_each(|breaker| breaker.reset());
+    }
+
+    /// Removes a circuit that nobody holds.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name, or somebody holds a breaker or a permit of it. An annotated
+    /// function with a literal name holds its breaker from its first call on.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let factory = CircuitBreakerFactory::new();
+    /// factory.get_breaker("payments")?;
+    /// factory.remove("payments")?;
+    /// assert!(factory.names().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
+        self.inner.registry.remove(name)
+    }
+
+    /// Adds a listener, for everything that happens from here on. What is happening just now may
+    /// reach it or not; from the first event of a circuit that does, it misses none.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Event};
+    /// let factory = CircuitBreakerFactory::new();
+    /// factory.add_listener(|event: &Event| println!("{event:?}"));
+    /// ```
+    pub fn add_listener(&self, listener: impl Listener) -> ListenerId {
+        self.inner.common.listeners.add(Box::new(listener))
+    }
+
+    /// Removes a listener; whether it was there. It gets no event after this has returned, except
+    /// one that another thread is handing to it just now.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Event};
+    /// let factory = CircuitBreakerFactory::new();
+    /// let id = factory.add_listener(|event: &Event| println!("{event:?}"));
+    /// assert!(factory.remove_listener(id));
+    /// ```
+    pub fn remove_listener(&self, id: ListenerId) -> bool {
+        self.inner.common.listeners.remove(id)
+    }
+
+    /// How often a listener has panicked.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// assert_eq!(CircuitBreakerFactory::new().listener_panics(), 0);
+    /// ```
+    pub fn listener_panics(&self) -> u64 {
+        self.inner.common.listeners.panics()
+    }
+
+    /// [`get_breaker_with`](Self::get_breaker_with), when it is known that nothing breaks a rule.
+    pub(crate) fn obtain(&self, name: Name, config: Config) -> CircuitBreaker {
+        self.registered(&name, config).unwrap_or_else(|| self.register(name, config))
+    }
+
+    /// The breaker of that name, if it is registered. Reports settings that it does not have.
+    pub(crate) fn registered(&self, name: &str, config: Config) -> Option<CircuitBreaker> {
+        self.inner.registry.get(name).map(|found| self.compared(found, config))
+    }
+
+    /// Registers a circuit, unless somebody else has just done that.
+    fn register(&self, name: Name, config: Config) -> CircuitBreaker {
+        let settings = self.asked(&name, config).or(self.inner.defaults).resolve();
+        let common = Arc::clone(&self.inner.common);
+        let new = Arc::new(LockedCircuit::new(name, settings, common));
+        match self.inner.registry.add(Arc::clone(&new)) {
+            Ok(()) => {
+                new.announce();
+                CircuitBreaker::new(new)
+            }
+            Err(found) => self.compared(found, config),
+        }
+    }
+
+    fn compared(&self, found: Arc<LockedCircuit>, config: Config) -> CircuitBreaker {
+        found.compare(self.asked(found.name(), config));
+        CircuitBreaker::new(found)
+    }
+
+    /// What the code asks for, where it is not overridden.
+    fn asked(&self, name: &str, config: Config) -> Config {
+        self.inner.overrides.get(name).map_or(config, |overrides| overrides.or(config))
+    }
+}
+
+impl Default for CircuitBreakerFactory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
