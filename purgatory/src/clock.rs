@@ -26,7 +26,7 @@ impl Timestamp {
     pub const ORIGIN: Self = Self(0);
 
     /// The last timestamp: 146 years after the origin. What lies beyond it counts as it.
-    pub const MAX: Self = Self((1 << 62) - 2);
+    pub const MAX: Self = Self((1 << 62) - 3);
 
     /// The time `offset` after the origin of the clock, at most [`Timestamp::MAX`].
     ///
@@ -73,7 +73,7 @@ impl Timestamp {
         if nanos >= left { Self::MAX } else { Self(self.0 + nanos as u64) }
     }
 
-    /// The nanoseconds since the origin, less than 2^62 - 1.
+    /// The nanoseconds since the origin, at most 2^62 - 3, so that two values of 62 bits are left over.
     pub(crate) const fn nanos(self) -> u64 {
         self.0
     }

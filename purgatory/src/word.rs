@@ -18,6 +18,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// | 2: open | refused until + 1 |
 /// | 3: half-open | refused until + 1, or 0: a place is left |
 ///
+/// Generations wrap after 2^62 changes of state: at one in every nanosecond, after 146 years.
+///
 /// One word cannot be read torn, and nothing is read because of it without taking the lock. So
 /// every access is relaxed.
 #[derive(Debug)]
