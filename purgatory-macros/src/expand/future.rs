@@ -1,0 +1,121 @@
+//! Functions whose value is made in a future.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote_spanned};
+use syn::Expr;
+use syn::spanned::Spanned;
+
+use super::output::Output;
+use super::shape::Lazy;
+use super::{Site, generated};
+use crate::args::{Name, OnCancel};
+use crate::item::Function;
+
+impl Site<'_> {
+    // Input:
+    //     async fn f(a: A, b: B) -> Ret { body }
+    //
+    // Output:
+    //     async fn f(a: A, b: B) -> Ret {
+    //         <admit>
+    //         let (permit, ret) = guard(permit, async move <body>).await;
+    //         <verdict>
+    //     }
+    pub(super) fn async_fn(&self, function: &Function) -> TokenStream {
+        let mentions = self.arguments.mentions(&function.body.tokens);
+        let body = self.body(&self.output, &function.body, &mentions);
+        self.awaiting(&self.args.name, &hygienic!(async move #body))
+    }
+
+    // Input:
+    //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> {
+    //         Box::pin(async move { body })
+    //     }
+    //
+    // Output:
+    //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> {
+    //         Box::pin(async move {
+    //             <hint>
+    //             <admit>
+    //             let (permit, ret) = guard(permit, async move <body>).await;
+    //             <verdict>
+    //         })
+    //     }
+    pub(super) fn lazy_future(&self, lazy: &Lazy) -> TokenStream {
+        let hint = self.hint(&self.output, &TokenStream::new());
+        let capture = &lazy.capture;
+        let body = self.body(&self.output, &lazy.block, &TokenStream::new());
+        let awaiting = self.awaiting(&self.args.name, &hygienic!(async #capture #body));
+        lazy.with_body(&hygienic!(#hint #awaiting))
+    }
+
+    // Input:
+    //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> { body }
+    //
+    // Output:
+    //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> {
+    //         <owned name>
+    //         let future = Option::unwrap_or_else(None, move || <body>);
+    //         Box::pin(async move {
+    //             <hint>
+    //             <admit>
+    //             let (permit, ret) = guard(permit, future).await;
+    //             <verdict>
+    //         })
+    //     }
+    //
+    // The first line is there if the name is an expression, which may borrow from the arguments: it
+    // must not make the future borrow. `unwrap_or_else` is there because it takes the closure as an
+    // `FnOnce`, so that references out of `&mut` arguments live.
+    pub(super) fn eager_future(&self, function: &Function, boxed: bool) -> TokenStream {
+        let private = self.private();
+        let option = hygienic!(#private::core::option::Option);
+        let mentions = self.arguments.mentions(&function.body.tokens);
+        let body = self.body(&Output::of(&function.sig), &function.body, &mentions);
+        let (let_name, name) = match &self.args.name {
+            Some(Name::Expr(name)) => (Some(self.owned_name(name)), hygienic!(name)),
+            name => (None, name.to_token_stream()),
+        };
+        let hint = self.hint(&self.output, &TokenStream::new());
+        let awaiting = self.awaiting(&name, &hygienic!(future));
+        let mut guarded = hygienic!(async move { #hint #awaiting });
+        if boxed {
+            guarded = hygienic!(#private::std::boxed::Box::pin(#guarded));
+        }
+        hygienic! {
+            #let_name
+            let future = #option::unwrap_or_else(#option::None, move || #body);
+            #guarded
+        }
+    }
+
+    // Output:
+    //     let name = String::from(AsRef::<str>::as_ref(&(name)));
+    fn owned_name(&self, name: &Expr) -> TokenStream {
+        let span = generated(name.span());
+        let private = self.private_at(span);
+        let text = quote_spanned! {span=>
+            #private::core::convert::AsRef::<#private::core::primitive::str>::as_ref(&(#name))
+        };
+        hygienic!(let name = #private::std::string::String::from(#text);)
+    }
+
+    // Output:
+    //     <admit>
+    //     let (permit, ret) = guard(permit, future).await;
+    //     <verdict>
+    fn awaiting(&self, name: &impl ToTokens, future: &TokenStream) -> TokenStream {
+        let private = self.private();
+        let guard = match self.args.on_cancel {
+            Some((OnCancel::Failure, _)) => hygienic!(guard_cancel_fails),
+            _ => hygienic!(guard),
+        };
+        let admit = self.admit(name);
+        let verdict = self.verdict();
+        hygienic! {
+            #admit
+            let (permit, ret) = #private::#guard(permit, #future).await;
+            #verdict
+        }
+    }
+}
