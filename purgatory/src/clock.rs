@@ -74,13 +74,15 @@ impl Timestamp {
     }
 
     /// The nanoseconds since the origin, at most 2^62 - 3, so that two values of 62 bits are left over.
+    #[inline]
     pub(crate) const fn nanos(self) -> u64 {
         self.0
     }
 
     /// The inverse of [`Timestamp::nanos`].
+    #[inline]
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
-        Self::from_origin(Duration::from_nanos(nanos))
+        if nanos < Self::MAX.0 { Self(nanos) } else { Self::MAX }
     }
 }
 
@@ -115,8 +117,8 @@ impl<C: Clock> Clock for Arc<C> {
 /// The monotonic clock of the operating system, the default.
 ///
 /// Rejections read its coarse form where there is one (`CLOCK_MONOTONIC_COARSE`, on Linux and
-/// Android), which lags behind by up to a tick of the system (1 to 10 ms) and never runs ahead. So a
-/// circuit may turn half-open one tick late, and never early.
+/// Android), which lags behind by up to a tick of the system (1 to 10 ms) and never runs ahead. Near
+/// the end of the ttl the exact form decides, so a circuit turns half-open neither early nor late.
 ///
 /// ```
 /// use purgatory::{Clock, SystemClock};
@@ -219,13 +221,19 @@ impl TimeSource {
         }
     }
 
-    /// A cheap reading, which may lag behind [`now`](Self::now) and is never ahead of it.
+    /// Whether `until` has not passed: if so, a reading that is not ahead of [`now`](Self::now), and
+    /// may lag behind it.
     #[inline]
-    pub(crate) fn recent(&self) -> Timestamp {
-        match self {
+    pub(crate) fn not_after(&self, until: Timestamp) -> Option<Timestamp> {
+        let recent = match self {
             Self::System => system::recent(),
             Self::Custom(clock) => clock.now(),
+        };
+        if recent.saturating_add(TICK) < until {
+            return Some(recent);
         }
+        let now = self.now();
+        (now <= until).then_some(now)
     }
 
     /// The time, for use under a lock, where it may turn out not to be needed.
@@ -241,6 +249,9 @@ impl TimeSource {
     }
 }
 
+/// By how much a coarse clock may lag behind.
+const TICK: Duration = Duration::from_millis(10);
+
 impl fmt::Debug for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -254,7 +265,6 @@ impl fmt::Debug for TimeSource {
 mod system {
     use super::Timestamp;
     use rustix::time::{ClockId, clock_gettime};
-    use std::time::Duration;
 
     pub(super) fn now() -> Timestamp {
         read(ClockId::Monotonic)
@@ -268,8 +278,9 @@ mod system {
     #[inline]
     fn read(clock: ClockId) -> Timestamp {
         let time = clock_gettime(clock);
-        // Neither part of a monotonic clock is negative, and the second is below a billion.
-        Timestamp::from_origin(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+        // Neither part of a monotonic clock is negative. A `Duration` on the way costs a nanosecond.
+        let seconds = (time.tv_sec as u64).saturating_mul(1_000_000_000);
+        Timestamp::from_nanos(seconds.saturating_add(time.tv_nsec as u64))
     }
 }
 

@@ -80,8 +80,7 @@ impl LockedCircuit {
     fn acquire_unless_closed(&self) -> Result<Ticket, Rejected> {
         if self.common.listeners.is_empty() {
             if let View::Refusing(refusal) = self.word.view() {
-                let at = self.common.clock.recent();
-                if at <= refusal.until {
+                if let Some(at) = self.common.clock.not_after(refusal.until) {
                     return Err(self.reject(refusal, at));
                 }
             }

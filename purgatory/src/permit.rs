@@ -6,7 +6,7 @@ use std::mem;
 use std::thread;
 
 use crate::breaker::CircuitBreaker;
-use crate::circuit::Ticket;
+use crate::circuit::{ProbeId, Ticket};
 use crate::outcome::Outcome;
 
 /// Leave to make one call, to be settled with what the call came to.
@@ -39,12 +39,15 @@ use crate::outcome::Outcome;
 #[must_use = "a permit that is dropped at once says nothing about the call"]
 pub struct Permit<B: Borrow<CircuitBreaker> = CircuitBreaker> {
     breaker: B,
-    ticket: Ticket,
+    // The parts of a `Ticket`, so that there is no padding: it would be copied at every move.
+    generation: u64,
+    probe: Option<ProbeId>,
     unsettled: Unsettled,
 }
 
 /// What it means if the permit is dropped now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Unsettled {
     /// It is settled already.
     Nothing,
@@ -58,7 +61,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// A permit whose holder says itself what a drop means.
     #[inline]
     pub(crate) fn new(breaker: B, ticket: Ticket) -> Self {
-        Self { breaker, ticket, unsettled: Unsettled::Ignored }
+        Self::with(breaker, ticket, Unsettled::Ignored)
     }
 
     /// A permit for somebody who may drop it in a panic.
@@ -67,7 +70,12 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
         // A panic that was there before the call says nothing about the call.
         let unsettled =
             if thread::panicking() { Unsettled::Ignored } else { Unsettled::FailureIfPanicking };
-        Self { breaker, ticket, unsettled }
+        Self::with(breaker, ticket, unsettled)
+    }
+
+    #[inline]
+    fn with(breaker: B, Ticket { generation, probe }: Ticket, unsettled: Unsettled) -> Self {
+        Self { breaker, generation, probe, unsettled }
     }
 
     /// The same permit with a breaker of its own, to move it into a task or a struct.
@@ -82,7 +90,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// ```
     pub fn into_owned(mut self) -> Permit {
         let unsettled = mem::replace(&mut self.unsettled, Unsettled::Nothing);
-        Permit { breaker: self.breaker.borrow().clone(), ticket: self.ticket, unsettled }
+        Permit::with(self.breaker().clone(), self.ticket(), unsettled)
     }
 
     /// The call succeeded.
@@ -158,13 +166,18 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_probe(&self) -> bool {
-        self.ticket.probe.is_some()
+        self.probe.is_some()
     }
 
     /// The breaker that gave it.
     #[inline]
     pub(crate) fn breaker(&self) -> &CircuitBreaker {
         self.breaker.borrow()
+    }
+
+    #[inline]
+    fn ticket(&self) -> Ticket {
+        Ticket { generation: self.generation, probe: self.probe }
     }
 
     /// Says what a drop means from here on.
@@ -177,7 +190,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     #[inline]
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.unsettled = Unsettled::Nothing;
-        self.breaker().locked().settle(self.ticket, outcome);
+        self.breaker().locked().settle(self.ticket(), outcome);
     }
 }
 
@@ -185,7 +198,7 @@ impl<B: Borrow<CircuitBreaker>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
         if self.unsettled != Unsettled::Nothing {
-            settle_dropped(self.breaker(), self.ticket, self.unsettled);
+            settle_dropped(self.breaker(), self.ticket(), self.unsettled);
         }
     }
 }
@@ -206,7 +219,7 @@ impl<B: Borrow<CircuitBreaker>> fmt::Debug for Permit<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
             .field("circuit", self.breaker().name())
-            .field("generation", &self.ticket.generation)
+            .field("generation", &self.generation)
             .field("is_probe", &self.is_probe())
             .finish()
     }

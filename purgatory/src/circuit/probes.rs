@@ -1,23 +1,24 @@
 //! The probes of a half-open circuit.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use crate::clock::Timestamp;
 use crate::config::Settings;
 
-/// The probes of one half-open generation: those that are out, and how many have succeeded.
+/// The probes of one half-open generation: those that are out, the last one admitted, and how many
+/// have succeeded.
 ///
 /// A probe's place is a lease. Past its end the place may be given to another call; what the probe
 /// reports after all still counts.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     out: Vec<Lease>,
-    admitted: u64,
+    last: Option<ProbeId>,
     succeeded: u32,
 }
 
 /// Which probe of its generation.
-pub(crate) type ProbeId = NonZeroU64;
+pub(crate) type ProbeId = NonZeroU32;
 
 #[derive(Debug)]
 struct Lease {
@@ -38,9 +39,9 @@ impl Probes {
         if let Some(until) = self.busy_until(settings) {
             return Err(until);
         }
-        // After 2^32 probes an id comes again, long after the lease of the one before.
-        self.admitted = self.admitted.checked_add(1).unwrap_or(1);
-        let id = ProbeId::MIN.saturating_add(self.admitted - 1);
+        // After 2^32 probes an id comes again, long after the one before has reported or is lost.
+        let id = self.last.and_then(|last| last.checked_add(1)).unwrap_or(ProbeId::MIN);
+        self.last = Some(id);
         self.out.push(Lease { id, end: now.saturating_add(settings.probe_lease) });
         Ok(id)
     }
