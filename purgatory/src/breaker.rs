@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::config::Settings;
@@ -297,6 +298,11 @@ impl CircuitBreaker {
         &self.locked
     }
 }
+
+// Clocks, rules and listeners are the user's, behind `dyn`, so this is not found out by the compiler. No
+// panic leaves a circuit half changed: none of them runs while it is being changed.
+impl UnwindSafe for CircuitBreaker {}
+impl RefUnwindSafe for CircuitBreaker {}
 
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,8 @@ use crate::error::Invalid;
 /// assert_eq!(breaker.settings().half_open_probes, 1); // the default
 ///
 /// let error = factory.get_breaker_with("search", Config::new().threshold(0)).unwrap_err();
-/// assert_eq!(error.to_string(), "threshold must be at least 1, not 0");
+/// let text = r#"circuit "search": threshold must be 1 to 4294967295, not 0"#;
+/// assert_eq!(error.to_string(), text);
 /// # Ok::<(), purgatory::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -169,14 +170,14 @@ impl Config {
     /// Finds a setting that breaks its rule.
     pub(crate) const fn check(&self) -> Result<(), Invalid> {
         if let Some(0) = self.threshold {
-            return Err(Invalid::number("threshold", 0, "threshold must be at least 1"));
+            return Err(Invalid::number("threshold", 0, "threshold must be 1 to 4294967295"));
         }
         if let Some(ttl) = self.ttl {
             if !is_ttl(ttl) {
                 return Err(Invalid::time(
                     "ttl",
                     ttl,
-                    "ttl must be more than zero and at most 2147483647s",
+                    "ttl must be more than zero and at most 2147483647 seconds",
                 ));
             }
         }
@@ -193,7 +194,7 @@ impl Config {
             return Err(Invalid::number(
                 "success_threshold",
                 0,
-                "success_threshold must be at least 1",
+                "success_threshold must be 1 to 4294967295",
             ));
         }
         if let Some(lease) = self.probe_lease {
@@ -201,7 +202,7 @@ impl Config {
                 return Err(Invalid::time(
                     "probe_lease",
                     lease,
-                    "probe_lease must be more than zero and at most 2147483647s",
+                    "probe_lease must be more than zero and at most 2147483647 seconds",
                 ));
             }
         }

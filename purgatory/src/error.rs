@@ -36,44 +36,87 @@ use crate::state::State;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,
-    reason: Reason,
-    at: Timestamp,
-    until: Timestamp,
+    /// Twice the nanoseconds to wait, and one more if the probes are busy. One word without padding,
+    /// as the result of every guarded call has room for this struct, and is moved about with it.
+    wait_and_reason: u64,
 }
 
 impl Rejected {
     pub(crate) fn new(circuit: &Name, reason: Reason, at: Timestamp, until: Timestamp) -> Self {
-        Self { circuit: circuit.clone(), reason, at, until }
+        let wait = until.nanos().saturating_sub(at.nanos());
+        let busy = u64::from(reason == Reason::ProbesBusy);
+        Self { circuit: circuit.clone(), wait_and_reason: wait << 1 | busy }
     }
 
     /// The name of the circuit.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Config};
+    /// # let config = Config::new().threshold(1);
+    /// # let breaker = CircuitBreakerFactory::new().get_breaker_with("payments", config)?;
+    /// # breaker.acquire()?.failure();
+    /// let rejected = breaker.acquire().unwrap_err();
+    /// assert_eq!(rejected.circuit(), "payments");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn circuit(&self) -> &str {
         &self.circuit
     }
 
     /// The state that the circuit was in.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Config, State};
+    /// # let config = Config::new().threshold(1);
+    /// # let breaker = CircuitBreakerFactory::new().get_breaker_with("payments", config)?;
+    /// # breaker.acquire()?.failure();
+    /// let rejected = breaker.acquire().unwrap_err();
+    /// assert_eq!(rejected.state(), State::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn state(&self) -> State {
-        self.reason.state()
+        self.reason().state()
     }
 
     /// Why the call was not admitted.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Config, Reason};
+    /// # let config = Config::new().threshold(1);
+    /// # let breaker = CircuitBreakerFactory::new().get_breaker_with("payments", config)?;
+    /// # breaker.acquire()?.failure();
+    /// let rejected = breaker.acquire().unwrap_err();
+    /// assert_eq!(rejected.reason(), Reason::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reason(&self) -> Reason {
-        self.reason
+        if self.wait_and_reason & 1 == 0 { Reason::Open } else { Reason::ProbesBusy }
     }
 
-    /// How long after the rejection a call may be admitted again.
+    /// How long after the rejection a call may be admitted again: once more than this has passed.
     ///
-    /// For [`Reason::ProbesBusy`] this is when the first of the probes loses its place; one that
-    /// reports earlier decides earlier.
+    /// With the coarse clock of [`SystemClock`](crate::SystemClock) it may be too long by a tick, and
+    /// never is too short. For [`Reason::ProbesBusy`] it is when the first of the probes loses its
+    /// place; one that reports earlier decides earlier.
+    ///
+    /// ```
+    /// # use purgatory::{CircuitBreakerFactory, Config};
+    /// # let config = Config::new().threshold(1);
+    /// # let breaker = CircuitBreakerFactory::new().get_breaker_with("payments", config)?;
+    /// # breaker.acquire()?.failure();
+    /// let rejected = breaker.acquire().unwrap_err();
+    /// println!("again in {:?}", rejected.retry_after());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_after(&self) -> Duration {
-        self.until.since(self.at)
+        Duration::from_nanos(self.wait_and_reason >> 1)
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { circuit, reason, .. } = self;
-        let wait = for_people(self.retry_after());
+        let (circuit, reason, wait) =
+            (&self.circuit, self.reason(), for_people(self.retry_after()));
         write!(f, "circuit {circuit:?} is {reason}, retry in {wait:?}")
     }
 }
@@ -87,16 +130,16 @@ impl From<Rejected> for io::Error {
     }
 }
 
-/// Rounds a wait up to what a reader cares for: milliseconds, from one second tenths of a second,
-/// from ten seconds seconds.
+/// Rounds a wait to what a reader cares for: up to milliseconds, from one second on to the nearest
+/// tenth of a second, from ten seconds on to the nearest second.
 fn for_people(wait: Duration) -> Duration {
-    let step = match wait.as_secs() {
-        0 => 1,
-        1..10 => 100,
-        _ => 1000,
-    };
     let millis = wait.as_nanos().div_ceil(1_000_000) as u64;
-    Duration::from_millis(millis.next_multiple_of(step))
+    let step = match millis {
+        0..1_000 => 1,
+        1_000..10_000 => 100,
+        _ => 1_000,
+    };
+    Duration::from_millis((millis + step / 2) / step * step)
 }
 
 /// Why a call was not admitted.
@@ -187,11 +230,15 @@ impl<E> Error<E> {
 /// let error = CircuitBreakerFactory::new().get_breaker_with("payments", config).unwrap_err();
 /// assert_eq!(error.field(), "ttl");
 /// assert_eq!(error.value(), "0ns");
-/// assert_eq!(error.rule(), "ttl must be more than zero and at most 2147483647s");
+/// assert_eq!(
+///     error.to_string(),
+///     r#"circuit "payments": ttl must be more than zero and at most 2147483647 seconds, not 0ns"#,
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{rule}, not {value}")]
+#[error("{}{rule}, not {value}", of_circuit(.circuit))]
 pub struct ConfigError {
+    circuit: Option<String>,
     field: &'static str,
     value: String,
     rule: &'static str,
@@ -199,23 +246,62 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(field: &'static str, value: String, rule: &'static str) -> Self {
-        Self { field, value, rule }
+        Self { circuit: None, field, value, rule }
+    }
+
+    pub(crate) fn of(mut self, circuit: &str) -> Self {
+        self.circuit = Some(circuit.to_owned());
+        self
+    }
+
+    /// The circuit that the setting is for; none if it is for all of a factory, or if it is the name
+    /// that cannot be.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let error = CircuitBreakerFactory::builder().threshold(0).build().unwrap_err();
+    /// assert_eq!(error.circuit(), None);
+    /// ```
+    pub fn circuit(&self) -> Option<&str> {
+        self.circuit.as_deref()
     }
 
     /// The setting, as it is spelled in [`Config`](crate::Config), or `name`.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let error = CircuitBreakerFactory::builder().threshold(0).build().unwrap_err();
+    /// assert_eq!(error.field(), "threshold");
+    /// ```
     pub fn field(&self) -> &str {
         self.field
     }
 
     /// The value that was given. A long name is cut short.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let error = CircuitBreakerFactory::builder().threshold(0).build().unwrap_err();
+    /// assert_eq!(error.value(), "0");
+    /// ```
     pub fn value(&self) -> &str {
         &self.value
     }
 
     /// The rule that the value breaks.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// let error = CircuitBreakerFactory::builder().threshold(0).build().unwrap_err();
+    /// assert_eq!(error.rule(), "threshold must be 1 to 4294967295");
+    /// ```
     pub fn rule(&self) -> &str {
         self.rule
     }
+}
+
+fn of_circuit(circuit: &Option<String>) -> String {
+    circuit.as_ref().map_or_else(String::new, |circuit| format!("circuit {circuit:?}: "))
 }
 
 /// A [`ConfigError`] that can be made in a constant.
@@ -248,6 +334,6 @@ impl From<Invalid> for ConfigError {
             Value::Number(number) => number.to_string(),
             Value::Time(time) => format!("{time:?}"),
         };
-        Self { field, value, rule }
+        Self::new(field, value, rule)
     }
 }

@@ -1,5 +1,7 @@
 //! What listeners are told.
 
+use std::fmt;
+
 use crate::clock::Timestamp;
 use crate::config::{Config, Settings};
 use crate::error::Rejected;
@@ -46,7 +48,8 @@ pub enum Event {
         /// From what to what, and why.
         change: Change,
     },
-    /// A call of the closed circuit failed.
+    /// A call of the closed circuit failed. The failure of a probe is not told so, as in Python, but
+    /// as a change of state with [`Cause::ProbeFailed`].
     #[non_exhaustive]
     Failed {
         /// The circuit.
@@ -78,7 +81,8 @@ pub enum Event {
         /// The generation in which the call was admitted.
         generation: u64,
     },
-    /// A registered name was asked for with other settings. It keeps those it has.
+    /// A registered name was asked for with other settings. It keeps those it has. Told at every such
+    /// request: an annotated function with a literal name makes one in the life of the program.
     #[non_exhaustive]
     ConfigConflict {
         /// The circuit.
@@ -92,6 +96,13 @@ pub enum Event {
 
 impl Event {
     /// The name of the circuit.
+    ///
+    /// ```
+    /// # use purgatory::{Event, Listener};
+    /// let listener = |event: &Event| println!("something happened to {}", event.circuit());
+    /// # fn is_listener(_: impl Listener) {}
+    /// # is_listener(listener);
+    /// ```
     pub fn circuit(&self) -> &str {
         match self {
             Self::Created { circuit, .. }
@@ -106,6 +117,13 @@ impl Event {
 
     /// The kind of event in snake case: `circuit_breaker_created`, `state_changed`, `failed`,
     /// `recovered` (the names of Python's hooks), `rejected`, `late` or `config_conflict`.
+    ///
+    /// ```
+    /// # use purgatory::{Event, Listener};
+    /// let listener = |event: &Event| println!("count one more {}", event.name());
+    /// # fn is_listener(_: impl Listener) {}
+    /// # is_listener(listener);
+    /// ```
     pub fn name(&self) -> &'static str {
         match self {
             Self::Created { .. } => "circuit_breaker_created",
@@ -119,6 +137,21 @@ impl Event {
     }
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.circuit())?;
+        match self {
+            Self::Created { .. } => f.write_str("created"),
+            Self::StateChanged { change, .. } => change.fmt(f),
+            Self::Failed { failures, .. } => write!(f, "failed, {failures} in a row"),
+            Self::Recovered { .. } => f.write_str("recovered"),
+            Self::Rejected { rejected, .. } => write!(f, "rejected, {}", rejected.reason()),
+            Self::Late { outcome, .. } => write!(f, "late {outcome}"),
+            Self::ConfigConflict { .. } => f.write_str("asked for with other settings"),
+        }
+    }
+}
+
 /// One change of state.
 ///
 /// ```
@@ -126,8 +159,8 @@ impl Event {
 ///
 /// let factory = CircuitBreakerFactory::builder()
 ///     .listener(|event: &Event| {
-///         if let Event::StateChanged { circuit, change, .. } = event {
-///             println!("{circuit}: {} to {}, {:?}", change.from, change.to, change.cause);
+///         if let Event::StateChanged { change, .. } = event {
+///             println!("{change}"); // closed to open, 5 failures in a row
 ///         }
 ///     })
 ///     .build()?;
@@ -146,6 +179,12 @@ pub struct Change {
     pub opened_at: Option<Timestamp>,
     /// Why.
     pub cause: Cause,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}, {}", self.from, self.to, self.cause)
+    }
 }
 
 /// Why a circuit changed its state.
@@ -174,4 +213,16 @@ pub enum Cause {
     ProbeFailed,
     /// To closed, by [`CircuitBreaker::reset`](crate::CircuitBreaker::reset).
     Reset,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tripped { failures, .. } => write!(f, "{failures} failures in a row"),
+            Self::TtlPassed => f.write_str("the ttl has passed"),
+            Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
+            Self::ProbeFailed => f.write_str("a probe failed"),
+            Self::Reset => f.write_str("reset"),
+        }
+    }
 }

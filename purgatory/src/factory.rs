@@ -3,6 +3,7 @@
 mod builder;
 
 use std::collections::HashMap;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::breaker::CircuitBreaker;
@@ -71,6 +72,9 @@ impl CircuitBreakerFactory {
 
     /// The breaker of that name, which is registered if it is new.
     ///
+    /// This settles the settings of a new name, so code that only looks should use
+    /// [`find`](Self::find).
+    ///
     /// # Errors
     ///
     /// If it is new and the name cannot be one, see [`Name`].
@@ -109,7 +113,7 @@ impl CircuitBreakerFactory {
         name: &str,
         config: Config,
     ) -> Result<CircuitBreaker, ConfigError> {
-        config.check()?;
+        config.check().map_err(|invalid| ConfigError::from(invalid).of(name))?;
         match self.registered(name, config) {
             Some(breaker) => Ok(breaker),
             None => Ok(self.register(Name::new(name)?, config)),
@@ -266,6 +270,10 @@ impl CircuitBreakerFactory {
         self.inner.overrides.get(name).map_or(config, |overrides| overrides.or(config))
     }
 }
+
+// As for `CircuitBreaker`.
+impl UnwindSafe for CircuitBreakerFactory {}
+impl RefUnwindSafe for CircuitBreakerFactory {}
 
 impl Default for CircuitBreakerFactory {
     fn default() -> Self {

@@ -1,5 +1,7 @@
 //! What a call came to.
 
+use std::fmt;
+
 /// What a call came to, as its circuit counts it.
 ///
 /// A closed circuit takes a [`Success`](Self::Success) as the end of a run of failures, and a
@@ -19,4 +21,14 @@ pub enum Outcome {
     Failure,
     /// Nothing was learnt: the call was cancelled, or its error is *ignored*.
     Ignored,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Ignored => "ignored",
+        })
+    }
 }

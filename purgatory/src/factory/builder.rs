@@ -247,13 +247,13 @@ impl FactoryBuilder {
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
     /// let error = CircuitBreakerFactory::builder().threshold(0).build().unwrap_err();
-    /// assert_eq!(error.to_string(), "threshold must be at least 1, not 0");
+    /// assert_eq!(error.to_string(), "threshold must be 1 to 4294967295, not 0");
     /// ```
     pub fn build(self) -> Result<CircuitBreakerFactory, ConfigError> {
         self.defaults.check()?;
         for (name, config) in &self.circuits {
             Name::new(name)?;
-            config.check()?;
+            config.check().map_err(|invalid| ConfigError::from(invalid).of(name))?;
         }
         Ok(self.build_valid())
     }
