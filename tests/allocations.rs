@@ -1,0 +1,100 @@
+//! What is not allocated. A test binary of its own: the counting allocator is for the whole process.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use allocation_counter::measure;
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, circuit_breaker};
+
+/// How many allocations so many rounds make, after a first one.
+fn allocations(mut round: impl FnMut()) -> u64 {
+    round();
+    measure(|| (0..1000).for_each(|_| round())).count_total
+}
+
+fn breaker(config: Config) -> CircuitBreaker {
+    CircuitBreakerFactory::new().get_breaker_with("allocations", config).unwrap()
+}
+
+fn open() -> CircuitBreaker {
+    let breaker = breaker(Config::new().threshold(1).ttl(Duration::from_secs(3600)));
+    breaker.acquire().unwrap().failure();
+    breaker
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1000);
+}
+
+#[test]
+fn closed_calls_do_not_allocate() {
+    let breaker = breaker(Config::new());
+    assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, u8>(black_box(1))))), 0);
+    assert_eq!(allocations(|| breaker.acquire().unwrap().success()), 0);
+    assert_eq!(allocations(|| breaker.acquire().unwrap().ignore()), 0);
+    assert_eq!(
+        allocations(|| {
+            let call = breaker.call_async(async || Ok::<_, u8>(black_box(1)));
+            let _ = futures_executor::block_on(call);
+        }),
+        0
+    );
+}
+
+#[test]
+fn failures_below_the_threshold_do_not_allocate() {
+    let breaker = breaker(Config::new().threshold(u32::MAX));
+    assert_eq!(allocations(|| drop(breaker.call(|| Err::<u8, _>(black_box(1))))), 0);
+}
+
+#[test]
+fn rejections_do_not_allocate() {
+    let breaker = open();
+    assert_eq!(allocations(|| drop(black_box(breaker.acquire().unwrap_err()))), 0);
+    assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, u8>(1)))), 0);
+    assert_eq!(
+        allocations(|| {
+            let _ = futures_executor::block_on(breaker.call_async(async || Ok::<_, u8>(1)));
+        }),
+        0
+    );
+}
+
+#[test]
+fn annotated_functions_do_not_allocate() {
+    #[circuit_breaker("allocations of a fn", threshold = 3)]
+    fn work(answer: Result<u8, std::io::Error>) -> Result<u8, std::io::Error> {
+        answer
+    }
+
+    #[circuit_breaker("allocations of an async fn", threshold = 3)]
+    async fn work_async(answer: Result<u8, std::io::Error>) -> Result<u8, std::io::Error> {
+        answer
+    }
+
+    assert_eq!(allocations(|| drop(work(Ok(black_box(1))))), 0);
+    assert_eq!(
+        allocations(|| drop(futures_executor::block_on(work_async(Ok(black_box(1)))))),
+        0
+    );
+}
+
+#[test]
+fn looking_a_breaker_up_does_not_allocate() {
+    let factory = CircuitBreakerFactory::new();
+    assert_eq!(allocations(|| drop(factory.get_breaker(black_box("allocations")).unwrap())), 0);
+}
+
+#[test]
+fn a_circuit_takes_at_most_256_bytes() {
+    let factory = CircuitBreakerFactory::new();
+    let mut next = (0..).map(|id| format!("circuit number {id:05}"));
+    // Beyond the growth of the tables, which doubles them now and then: their room is counted here.
+    let count = 14_000;
+    let names: Vec<_> = next.by_ref().take(count).collect();
+    let info = measure(|| names.iter().for_each(|name| drop(factory.get_breaker(name).unwrap())));
+    let bytes = info.bytes_current / count as i64;
+    println!("{bytes} bytes a circuit");
+    assert!(bytes <= 256, "{bytes} bytes a circuit, name and all");
+}

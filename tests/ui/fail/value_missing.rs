@@ -1,0 +1,10 @@
+use purgatory::circuit_breaker;
+
+#[circuit_breaker("f", threshold = , ttl = 5)]
+fn f() -> Option<u8> {
+    Some(1)
+}
+
+fn main() {
+    f();
+}
