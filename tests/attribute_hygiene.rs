@@ -103,7 +103,7 @@ mod decoys {
         fn threshold(self) {}
         fn ttl(self) {}
         fn into_future(self) {}
-        fn unwrap_or_else(self) {}
+        fn kind(self) {}
     }
     impl<T> Clash for T {}
 

@@ -89,7 +89,7 @@ impl Site<'_> {
     // Output:
     //     fn f(a: A, b: B) -> Ret {
     //         <admit>
-    //         let (permit, ret) = run(permit, move || <body>);
+    //         let ret = run(&mut permit, move || <body>);
     //         <verdict>
     //     }
     fn sync_fn(&self, function: &Function) -> TokenStream {
@@ -100,7 +100,7 @@ impl Site<'_> {
         let verdict = self.verdict();
         hygienic! {
             #admit
-            let (permit, ret) = #private::run(permit, move || #body);
+            let ret = #private::run(&mut permit, move || #body);
             #verdict
         }
     }

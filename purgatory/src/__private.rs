@@ -18,26 +18,36 @@ use crate::permit::Unsettled;
 use std::future::Future;
 
 /// Runs the body of a sync function. Only a panic can keep it from returning.
-///
-/// That the body is taken by an `FnOnce` bound makes it a closure that may be called once, so that
-/// references out of its `&mut` captures live.
 #[inline(always)]
-pub fn run<'a, R>(mut permit: Pass<'a>, body: impl FnOnce() -> R) -> (Pass<'a>, R) {
+pub fn run<R>(permit: &mut Pass<'_>, body: impl FnOnce() -> R) -> R {
     permit.unsettled(Unsettled::Failure);
-    let ret = body();
-    (permit, ret)
+    call(body)
+}
+
+/// Calls a closure, which is one that may be called once because of the bound here: so that references
+/// out of its `&mut` captures live.
+#[inline(always)]
+pub fn call<R>(body: impl FnOnce() -> R) -> R {
+    body()
 }
 
 /// Guards the body of an async function. Cancelled, it counts as nothing.
 #[inline(always)]
-pub fn guard<F: Future>(permit: Pass<'_>, body: F) -> Guarded<&CircuitBreaker, F> {
-    Guarded::new(permit, Unsettled::Ignored, body)
+pub fn guard<'a, 'b, F: Future>(
+    permit: &'a mut Pass<'b>,
+    body: F,
+) -> Guarded<'a, &'b CircuitBreaker, F> {
+    Guarded::new(permit, body)
 }
 
 /// Guards the body of an async function. Cancelled, it counts as a failure.
 #[inline(always)]
-pub fn guard_cancel_fails<F: Future>(permit: Pass<'_>, body: F) -> Guarded<&CircuitBreaker, F> {
-    Guarded::new(permit, Unsettled::Failure, body)
+pub fn guard_cancel_fails<'a, 'b, F: Future>(
+    permit: &'a mut Pass<'b>,
+    body: F,
+) -> Guarded<'a, &'b CircuitBreaker, F> {
+    permit.unsettled(Unsettled::Failure);
+    Guarded::new(permit, body)
 }
 
 /// The permit of an annotated function, which holds the breaker in a local.

@@ -105,8 +105,8 @@ impl CircuitBreaker {
         &self,
         call: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, Error<E>> {
-        let permit = Permit::new(self, self.locked.acquire()?);
-        let (mut permit, result) = Guarded::new(permit, Unsettled::Ignored, call()).await;
+        let mut permit = self.permit()?;
+        let result = Guarded::new(&mut permit, call()).await;
         permit.end_with(&result);
         result.map_err(Error::Inner)
     }

@@ -11,51 +11,38 @@ use crate::breaker::CircuitBreaker;
 use crate::permit::{Permit, Unsettled};
 
 pin_project! {
-    /// A future under a permit, which it hands back with the output.
+    /// A future under a permit, which says at any time what it means if both are dropped.
     ///
-    /// Dropped by a panic of its own poll it is a failure; dropped between two polls it is what
-    /// `cancelled` says. A panic elsewhere in the task, which drops this future as well, is the
+    /// Dropped by a panic of its own poll it is a failure; dropped between two polls it is what the
+    /// permit said before. A panic elsewhere in the task, which drops this future as well, is the
     /// second: it says nothing about this call.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct Guarded<B: Borrow<CircuitBreaker>, F> {
+    pub struct Guarded<'a, B: Borrow<CircuitBreaker>, F> {
         #[pin]
         body: F,
-        permit: Option<Permit<B>>,
-        cancelled: Unsettled,
+        permit: &'a mut Permit<B>,
     }
 }
 
-impl<B: Borrow<CircuitBreaker>, F: Future> Guarded<B, F> {
-    pub(crate) fn new(mut permit: Permit<B>, cancelled: Unsettled, body: F) -> Self {
-        permit.unsettled(cancelled);
-        Self { body, permit: Some(permit), cancelled }
+impl<'a, B: Borrow<CircuitBreaker>, F: Future> Guarded<'a, B, F> {
+    #[inline]
+    pub(crate) fn new(permit: &'a mut Permit<B>, body: F) -> Self {
+        Self { body, permit }
     }
 }
 
-impl<B: Borrow<CircuitBreaker>, F: Future> Future for Guarded<B, F> {
-    type Output = (Permit<B>, F::Output);
+impl<B: Borrow<CircuitBreaker>, F: Future> Future for Guarded<'_, B, F> {
+    type Output = F::Output;
 
-    /// # Panics
-    ///
-    /// If polled again after it is ready, as futures may.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(permit) = this.permit {
-            permit.unsettled(Unsettled::Failure);
+        let between_polls = this.permit.unsettled(Unsettled::Failure);
+        let poll = this.body.poll(cx);
+        if poll.is_pending() {
+            this.permit.unsettled(between_polls);
         }
-        match this.body.poll(cx) {
-            Poll::Ready(output) => {
-                let permit = this.permit.take().expect("a future is not polled after it is ready");
-                Poll::Ready((permit, output))
-            }
-            Poll::Pending => {
-                if let Some(permit) = this.permit {
-                    permit.unsettled(*this.cancelled);
-                }
-                Poll::Pending
-            }
-        }
+        poll
     }
 }

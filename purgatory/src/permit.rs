@@ -180,10 +180,10 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
         Ticket { generation: self.generation, probe: self.probe }
     }
 
-    /// Says what a drop means from here on.
+    /// Says what a drop means from here on, and returns what it meant before.
     #[inline]
-    pub(crate) fn unsettled(&mut self, meaning: Unsettled) {
-        self.unsettled = meaning;
+    pub(crate) fn unsettled(&mut self, meaning: Unsettled) -> Unsettled {
+        mem::replace(&mut self.unsettled, meaning)
     }
 
     /// Settles in place.

@@ -11,7 +11,7 @@ use crate::args::{Name, Setting};
 impl Site<'_> {
     // Output:
     //     let breaker = <breaker>;
-    //     let permit = match Breaker::acquire(&breaker) {
+    //     let mut permit = match Breaker::acquire(&breaker) {
     //         Ok(permit) => permit,
     //         Err(rejected) => return <rejected>,
     //     };
@@ -31,7 +31,7 @@ impl Site<'_> {
         hygienic! {
             let breaker = #breaker;
             #allow
-            let permit = match #private::Breaker::acquire(&breaker) {
+            let mut permit = match #private::Breaker::acquire(&breaker) {
                 #private::core::result::Result::Ok(permit) => permit,
                 #private::core::result::Result::Err(rejected) => return #rejected,
             };

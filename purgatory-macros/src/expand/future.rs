@@ -18,7 +18,7 @@ impl Site<'_> {
     // Output:
     //     async fn f(a: A, b: B) -> Ret {
     //         <admit>
-    //         let (permit, ret) = guard(permit, async move <body>).await;
+    //         let ret = guard(&mut permit, async move <body>).await;
     //         <verdict>
     //     }
     pub(super) fn async_fn(&self, function: &Function) -> TokenStream {
@@ -37,7 +37,7 @@ impl Site<'_> {
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             let (permit, ret) = guard(permit, async move <body>).await;
+    //             let ret = guard(&mut permit, async move <body>).await;
     //             <verdict>
     //         })
     //     }
@@ -55,21 +55,19 @@ impl Site<'_> {
     // Output:
     //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> {
     //         <owned name>
-    //         let future = Option::unwrap_or_else(None, move || <body>);
+    //         let future = call(move || <body>);
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             let (permit, ret) = guard(permit, future).await;
+    //             let ret = guard(&mut permit, future).await;
     //             <verdict>
     //         })
     //     }
     //
     // The first line is there if the name is an expression, which may borrow from the arguments: it
-    // must not make the future borrow. `unwrap_or_else` is there because it takes the closure as an
-    // `FnOnce`, so that references out of `&mut` arguments live.
+    // must not make the future borrow.
     pub(super) fn eager_future(&self, function: &Function, boxed: bool) -> TokenStream {
         let private = self.private();
-        let option = hygienic!(#private::core::option::Option);
         let mentions = self.arguments.mentions(&function.body.tokens);
         let body = self.body(&Output::of(&function.sig), &function.body, &mentions);
         let (let_name, name) = match &self.args.name {
@@ -84,7 +82,7 @@ impl Site<'_> {
         }
         hygienic! {
             #let_name
-            let future = #option::unwrap_or_else(#option::None, move || #body);
+            let future = #private::call(move || #body);
             #guarded
         }
     }
@@ -102,7 +100,7 @@ impl Site<'_> {
 
     // Output:
     //     <admit>
-    //     let (permit, ret) = guard(permit, future).await;
+    //     let ret = guard(&mut permit, future).await;
     //     <verdict>
     fn awaiting(&self, name: &impl ToTokens, future: &TokenStream) -> TokenStream {
         let private = self.private();
@@ -114,7 +112,7 @@ impl Site<'_> {
         let verdict = self.verdict();
         hygienic! {
             #admit
-            let (permit, ret) = #private::#guard(permit, #future).await;
+            let ret = #private::#guard(&mut permit, #future).await;
             #verdict
         }
     }

@@ -22,7 +22,7 @@ fn admit(config: &TokenStream, allow: &TokenStream, rejected: &TokenStream) -> T
             c::__private::Callsite::breaker(&__PURGATORY_CALLSITE)
         };
         #allow
-        let permit = match c::__private::Breaker::acquire(&breaker) {
+        let mut permit = match c::__private::Breaker::acquire(&breaker) {
             c::__private::core::result::Result::Ok(permit) => permit,
             c::__private::core::result::Result::Err(rejected) => return #rejected,
         };
@@ -76,7 +76,7 @@ fn a_function() {
         pub fn f<'a>(a: &'a A, mut b: B, c: C) -> Result<impl Trait<A> + 'a, E> {
             #![allow(x)]
             #admit
-            let (permit, ret) = c::__private::run(permit, move || { #hint { g(a, b)? } });
+            let ret = c::__private::run(&mut permit, move || { #hint { g(a, b)? } });
             c::__private::settle(permit, ret)
         }
     };
@@ -102,8 +102,7 @@ fn an_async_function_with_a_fallback() {
         async fn f(self: Box<Self>, a: A, __arg2: B, __arg3: C) {
             #admit
             let (b, _) = __arg2;
-            let (permit, ret) =
-                c::__private::guard_cancel_fails(permit, async move { #hint { a } }).await;
+            let ret = c::__private::guard_cancel_fails(&mut permit, async move { #hint { a } }).await;
             c::__private::settle(permit, ret)
         }
     };
@@ -126,8 +125,7 @@ fn a_lazy_future() {
             b::Box::pin(async move {
                 #hint
                 #admit
-                let (permit, ret) =
-                    c::__private::guard(permit, async move { #hint { g(a).await? } }).await;
+                let ret = c::__private::guard(&mut permit, async move { #hint { g(a).await? } }).await;
                 c::__private::settle(permit, ret)
             })
         }
@@ -143,14 +141,11 @@ fn an_eager_future() {
     let (admit, hint) = (admit_or_reject(), hint(&quote!(X), &quote!()));
     let expected = quote! {
         fn f(a: A) -> Pin<Box<dyn Future<Output = X>>> {
-            let future = c::__private::core::option::Option::unwrap_or_else(
-                c::__private::core::option::Option::None,
-                move || { #whole { g(a); h() } }
-            );
+            let future = c::__private::call(move || { #whole { g(a); h() } });
             c::__private::std::boxed::Box::pin(async move {
                 #hint
                 #admit
-                let (permit, ret) = c::__private::guard(permit, future).await;
+                let ret = c::__private::guard(&mut permit, future).await;
                 c::__private::settle(permit, ret)
             })
         }
@@ -196,7 +191,7 @@ fn what_a_value_says() {
         #judge_patterns
         {
             use c::__private::{KnownKind as _, OpaqueKind as _};
-            (&c::__private::Kind(&ret)).kind().settle(permit, ret)
+            (&c::__private::Kind(&ret)).__purgatory_kind().settle(permit, ret)
         }
     };
     assert_eq!(verdict("failure_if(Ok(0), Ok(n) if n > 1)"), squeezed(&expected));

@@ -17,7 +17,7 @@ impl Site<'_> {
     //     <judge>
     //     {
     //         use {KnownKind as _, OpaqueKind as _};
-    //         (&Kind(&ret)).kind().settle(permit, ret)
+    //         (&Kind(&ret)).__purgatory_kind().settle(permit, ret)
     //     }
     //
     // Output, where there is no value:
@@ -34,7 +34,7 @@ impl Site<'_> {
         } else if judge.is_some() {
             hygienic! {{
                 use #private::{KnownKind as _, OpaqueKind as _};
-                (&#private::Kind(&ret)).kind().settle(permit, ret)
+                (&#private::Kind(&ret)).__purgatory_kind().settle(permit, ret)
             }}
         } else {
             quote_spanned!(self.output.end=> #private::settle(permit, ret))

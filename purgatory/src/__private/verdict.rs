@@ -9,7 +9,7 @@ use crate::breaker::CircuitBreaker;
 use crate::error::Rejected;
 use crate::guarded::Guarded;
 use crate::outcome::Outcome;
-use crate::permit::{Permit, Unsettled};
+use crate::permit::Permit;
 
 /// A value that says itself whether the call was a success.
 #[diagnostic::on_unimplemented(
@@ -51,8 +51,8 @@ impl<'a, O: Settle + 'a> Settle for Pin<Box<dyn Future<Output = O> + Send + 'a>>
 }
 
 /// The future outlives the call, so it takes a breaker of its own with it.
-async fn settled<F: Future<Output: Settle>>(permit: Permit, body: F) -> F::Output {
-    let (permit, ret) = Guarded::new(permit, Unsettled::Ignored, body).await;
+async fn settled<F: Future<Output: Settle>>(mut permit: Permit, body: F) -> F::Output {
+    let ret = Guarded::new(&mut permit, body).await;
     ret.settle(permit)
 }
 
@@ -111,8 +111,8 @@ pub fn judge<'a, R>(
     }
 }
 
-/// Finds out whether `R` is [`Settle`]: with both traits below in scope, `(&Kind(&ret)).kind()` is
-/// that of `KnownKind` if it is, and else, one reference further, that of `OpaqueKind`.
+/// Finds out whether `R` is [`Settle`]: with both traits below in scope, `(&Kind(&ret)).__purgatory_kind()`
+/// is that of `KnownKind` if it is, and else, one reference further, that of `OpaqueKind`.
 #[derive(Debug)]
 pub struct Kind<'a, R>(pub &'a R);
 
@@ -126,24 +126,24 @@ pub struct Opaque;
 
 /// See [`Kind`].
 pub trait KnownKind {
-    fn kind(&self) -> Known;
+    fn __purgatory_kind(&self) -> Known;
 }
 
 /// See [`Kind`].
 pub trait OpaqueKind {
-    fn kind(&self) -> Opaque;
+    fn __purgatory_kind(&self) -> Opaque;
 }
 
 impl<R: Settle> KnownKind for Kind<'_, R> {
     #[inline]
-    fn kind(&self) -> Known {
+    fn __purgatory_kind(&self) -> Known {
         Known
     }
 }
 
 impl<R> OpaqueKind for &Kind<'_, R> {
     #[inline]
-    fn kind(&self) -> Opaque {
+    fn __purgatory_kind(&self) -> Opaque {
         Opaque
     }
 }
