@@ -1,4 +1,5 @@
 //! What is not allocated. A test binary of its own: the counting allocator is for the whole process.
+#![cfg(not(any(loom, shuttle)))]
 
 use std::hint::black_box;
 use std::time::Duration;
