@@ -75,10 +75,7 @@ fn annotated_functions_do_not_allocate() {
     }
 
     assert_eq!(allocations(|| drop(work(Ok(black_box(1))))), 0);
-    assert_eq!(
-        allocations(|| drop(futures_executor::block_on(work_async(Ok(black_box(1)))))),
-        0
-    );
+    assert_eq!(allocations(|| drop(futures_executor::block_on(work_async(Ok(black_box(1)))))), 0);
 }
 
 #[test]
