@@ -89,18 +89,16 @@ impl Site<'_> {
     // Output:
     //     fn f(a: A, b: B) -> Ret {
     //         <admit>
-    //         let ret = run(&mut permit, move || <body>);
-    //         <verdict>
+    //         <verdict on run(&mut permit, move || <body>)>
     //     }
     fn sync_fn(&self, function: &Function) -> TokenStream {
         let private = self.private();
         let admit = self.admit(&self.args.name);
         let mentions = self.arguments.mentions(&function.body.tokens);
         let body = self.body(&self.output, &function.body, &mentions);
-        let verdict = self.verdict();
+        let verdict = self.verdict(hygienic!(#private::run(&mut permit, move || #body)));
         hygienic! {
             #admit
-            let ret = #private::run(&mut permit, move || #body);
             #verdict
         }
     }

@@ -18,8 +18,7 @@ impl Site<'_> {
     // Output:
     //     async fn f(a: A, b: B) -> Ret {
     //         <admit>
-    //         let ret = guard(&mut permit, async move <body>).await;
-    //         <verdict>
+    //         <verdict on guard(&mut permit, async move <body>).await>
     //     }
     pub(super) fn async_fn(&self, function: &Function) -> TokenStream {
         let mentions = self.arguments.mentions(&function.body.tokens);
@@ -37,8 +36,7 @@ impl Site<'_> {
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             let ret = guard(&mut permit, async move <body>).await;
-    //             <verdict>
+    //             <verdict on guard(&mut permit, async move <body>).await>
     //         })
     //     }
     pub(super) fn lazy_future(&self, lazy: &Lazy) -> TokenStream {
@@ -59,8 +57,7 @@ impl Site<'_> {
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             let ret = guard(&mut permit, future).await;
-    //             <verdict>
+    //             <verdict on guard(&mut permit, future).await>
     //         })
     //     }
     //
@@ -100,8 +97,7 @@ impl Site<'_> {
 
     // Output:
     //     <admit>
-    //     let ret = guard(&mut permit, future).await;
-    //     <verdict>
+    //     <verdict on guard(&mut permit, future).await>
     fn awaiting(&self, name: &impl ToTokens, future: &TokenStream) -> TokenStream {
         let private = self.private();
         let guard = match self.args.on_cancel {
@@ -109,10 +105,9 @@ impl Site<'_> {
             _ => hygienic!(guard),
         };
         let admit = self.admit(name);
-        let verdict = self.verdict();
+        let verdict = self.verdict(hygienic!(#private::#guard(&mut permit, #future).await));
         hygienic! {
             #admit
-            let ret = #private::#guard(&mut permit, #future).await;
             #verdict
         }
     }

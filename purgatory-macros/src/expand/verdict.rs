@@ -8,6 +8,7 @@ use crate::args::{Exempt, Matcher};
 
 impl Site<'_> {
     // Output:
+    //     let ret = <call>;
     //     settle(permit, ret)
     //
     // Output, with `exclude` or `ignore`:
@@ -20,11 +21,11 @@ impl Site<'_> {
     //         (&Kind(&ret)).__purgatory_kind().settle(permit, ret)
     //     }
     //
-    // Output, where there is no value:
-    //     return ret;
-    pub(super) fn verdict(&self) -> TokenStream {
+    // Output, where there never is a value:
+    //     <call>
+    pub(super) fn verdict(&self, call: TokenStream) -> TokenStream {
         if self.output.never {
-            return hygienic!(#[allow(unreachable_code)] return ret;);
+            return call;
         }
         let judge = self.args.failure_if.as_ref().map(|failures| self.judge(failures));
         let private = self.private_at(self.output.start);
@@ -39,7 +40,11 @@ impl Site<'_> {
         } else {
             quote_spanned!(self.output.end=> #private::settle(permit, ret))
         };
-        hygienic!(#judge #settle)
+        hygienic! {
+            let ret = #call;
+            #judge
+            #settle
+        }
     }
 
     // Output:
