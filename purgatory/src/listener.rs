@@ -17,7 +17,8 @@ use crate::sync::{self, AtomicU64, Ordering, RwLock};
 /// Calls wait for the listener only if they caused the event that it is working on, so a slow one
 /// should hand over to a queue of its own. A panic in a listener reaches neither the call nor the
 /// other listeners; it is counted, see
-/// [`listener_panics`](crate::CircuitBreakerFactory::listener_panics).
+/// [`listener_panics`](crate::CircuitBreakerFactory::listener_panics). A listener that holds a factory
+/// or a breaker keeps it alive until it is removed, as they hold the listener.
 ///
 /// ```
 /// use purgatory::{CircuitBreakerFactory, Event, Listener};
