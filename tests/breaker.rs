@@ -1,5 +1,6 @@
 //! A breaker: its calls and permits.
 
+use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,10 @@ const _: () = {
     is_shared::<Event>();
     is_shared::<Snapshot>();
 
+    survives_panics::<CircuitBreaker>();
+    survives_panics::<CircuitBreakerFactory>();
+    survives_panics::<Permit>();
+    survives_panics::<Permit<&CircuitBreaker>>();
     survives_panics::<Rejected>();
     survives_panics::<Event>();
     survives_panics::<Snapshot>();
@@ -41,13 +46,25 @@ fn the_error_of_a_call_is_the_rejection_or_the_error_itself() {
     let broken = || Err::<(), _>("broken");
     assert_eq!(breaker.call(broken), Err(Error::Inner("broken")));
     assert_eq!(Error::Inner("broken").into_inner(), Some("broken"));
-    assert_eq!(Error::Inner("broken").to_string(), "broken");
 
     let rejected = breaker.acquire().unwrap_err();
     let error = breaker.call(broken).unwrap_err();
     assert_eq!(error, Error::Rejected(rejected.clone()));
-    assert_eq!(error.to_string(), rejected.to_string());
     assert_eq!(error.into_inner(), None);
+}
+
+#[test]
+fn the_error_of_a_call_has_what_happened_as_its_source() {
+    let world = World::new();
+    let breaker = world.breaker(ONE);
+    let parse = || "seven".parse::<u8>();
+    let inner = breaker.call(parse).unwrap_err();
+    assert_eq!(inner.to_string(), "the call failed");
+    assert_eq!(inner.source().unwrap().to_string(), parse().unwrap_err().to_string());
+
+    let rejected = breaker.call(parse).unwrap_err();
+    assert_eq!(rejected.to_string(), "the call was rejected");
+    assert!(rejected.source().unwrap().is::<Rejected>());
 }
 
 #[test]
@@ -147,6 +164,22 @@ fn a_probe_that_outlived_its_lease_still_counts() {
     let _other = breaker.acquire().unwrap();
     slow.success();
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn each_place_falls_free_when_its_own_lease_has_passed() {
+    let world = World::new();
+    let breaker = world.breaker(ONE.half_open_probes(2).probe_lease(Duration::from_secs(10)));
+    trip(&breaker);
+    world.advance(31);
+    let _first = breaker.acquire().unwrap();
+    world.advance(1);
+    let _second = breaker.acquire().unwrap();
+    world.advance(10);
+    let _in_place_of_the_first = breaker.acquire().unwrap();
+    assert_eq!(breaker.acquire().unwrap_err().retry_after(), Duration::ZERO);
+    world.clock.advance(Duration::from_nanos(1));
+    let _in_place_of_the_second = breaker.acquire().unwrap();
 }
 
 #[test]

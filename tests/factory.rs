@@ -158,14 +158,15 @@ fn settings_by_name_override_the_code_which_overrides_the_defaults() {
         .circuit("payments", Config::new().threshold(4))
         .circuit("payments", Config::new().half_open_probes(4));
     let world = World::with(builder);
-    let asked = Config::new().threshold(3).ttl(Duration::from_secs(3)).half_open_probes(3);
+    let asked = Config::new().threshold(3).half_open_probes(3);
 
     let payments = world.breaker(asked).settings();
     assert_eq!((payments.threshold, payments.half_open_probes), (4, 4));
-    assert_eq!((payments.ttl, payments.success_threshold), (Duration::from_secs(3), 2));
     let search = world.factory.get_breaker_with("search", asked).unwrap().settings();
     assert_eq!((search.threshold, search.half_open_probes), (3, 3));
-    assert_eq!((search.ttl, search.success_threshold), (Duration::from_secs(3), 2));
+    for settings in [payments, search] {
+        assert_eq!((settings.ttl, settings.success_threshold), (Duration::from_secs(2), 2));
+    }
 
     world.log.take();
     world.factory.get_breaker_with("payments", asked).unwrap();

@@ -59,6 +59,7 @@ fn a_scope_is_left_by_a_panic_too() {
 fn a_scope_does_not_reach_the_threads_that_it_starts() {
     let factory = CircuitBreakerFactory::new();
     factory.scope(|| {
+        assert!(is_reached(&factory));
         let reached = thread::scope(|scope| scope.spawn(|| is_reached(&factory)).join().unwrap());
         assert!(!reached);
     });

@@ -181,8 +181,9 @@ fn an_error_is_found_among_the_sources_of_a_type_that_is_to_be_looked_into() {
     let load = || LoadError(Status(404));
     let rules = || builder().exclude_all::<Status>();
     assert_eq!(verdict(&breaker(rules()), load()), Verdict::Failure);
-    assert_eq!(verdict(&breaker(rules().look_into::<LoadError>()), load()), Verdict::Success);
-    assert_eq!(verdict(&breaker(rules().look_into::<Offline>()), load()), Verdict::Failure);
+    let other = || rules().look_into::<Offline>();
+    assert_eq!(verdict(&breaker(other()), load()), Verdict::Failure);
+    assert_eq!(verdict(&breaker(other().look_into::<LoadError>()), load()), Verdict::Success);
 }
 
 #[test]
@@ -209,4 +210,10 @@ fn the_rejection_of_another_breaker_can_be_ignored() {
     assert_eq!(verdict(&outer, rejected()), Verdict::Ignored);
     assert_eq!(verdict(&outer, io::Error::from(rejected())), Verdict::Ignored);
     assert_eq!(verdict::<BoxError>(&outer, rejected().into()), Verdict::Ignored);
+
+    // As `call` gives it: in a box, or with its type named.
+    let call = || inner.call(|| Err::<(), _>(Status(500))).unwrap_err();
+    assert_eq!(verdict::<BoxError>(&outer, call().into()), Verdict::Ignored);
+    let outer = breaker(builder().ignore_all::<Rejected>().look_into::<purgatory::Error<Status>>());
+    assert_eq!(verdict(&outer, call()), Verdict::Ignored);
 }

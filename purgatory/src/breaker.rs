@@ -206,7 +206,9 @@ impl CircuitBreaker {
 
     /// Counts all errors of type `E` as neither success nor failure.
     ///
-    /// The usual case: the call itself goes through another breaker, whose rejection says nothing.
+    /// For instance the rejection of another breaker, through which the call itself goes: as
+    /// [`acquire`](Self::acquire) gives it, or, in a box, as the source of what
+    /// [`call`](Self::call) gives. [`look_into`](crate::FactoryBuilder::look_into) finds it elsewhere.
     ///
     /// ```
     /// use purgatory::{CircuitBreakerFactory, Rejected};

@@ -139,7 +139,8 @@ fn for_people(wait: Duration) -> Duration {
         1_000..10_000 => 100,
         _ => 1_000,
     };
-    Duration::from_millis((millis + step / 2) / step * step)
+    // At the very end of the ttl the wait is zero, and the call still rejected.
+    Duration::from_millis(((millis + step / 2) / step * step).max(1))
 }
 
 /// Why a call was not admitted.
@@ -184,6 +185,9 @@ impl fmt::Display for Reason {
 /// The error of [`call`](crate::CircuitBreaker::call) and
 /// [`call_async`](crate::CircuitBreaker::call_async).
 ///
+/// What happened is its source: so it is found by rules, and by `downcast_ref`, in whatever this error
+/// is wrapped in.
+///
 /// ```
 /// use purgatory::{CircuitBreakerFactory, Error};
 ///
@@ -198,11 +202,11 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error<E> {
     /// The call was not admitted, and did not run.
-    #[error(transparent)]
+    #[error("the call was rejected")]
     Rejected(#[from] Rejected),
     /// The call ran, and this is its error, untouched.
-    #[error(transparent)]
-    Inner(E),
+    #[error("the call failed")]
+    Inner(#[source] E),
 }
 
 impl<E> Error<E> {

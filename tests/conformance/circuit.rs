@@ -48,7 +48,7 @@ impl<'t> Circuit<'t> {
             Phase::Closed { .. } => true,
             Phase::Opened { .. } => false,
             Phase::HalfOpened { probe } => {
-                // Else overlap-multi-probe.
+                // overlap-multi-probe
                 let free = who == As::Package || probe.is_none_or(|probe| now > probe.until);
                 if free {
                     *probe = Some(Probe { number, until: now + self.ttl });

@@ -216,3 +216,8 @@ impl Trace {
         }
     }
 }
+
+/// The package takes any name.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && !name.chars().any(char::is_control)
+}

@@ -9,7 +9,7 @@ use std::mem;
 use crate::circuit::Circuit;
 use crate::format::{
     Answer, Answers, Asked, Body, Event, Exclude, Kind, Op, Outcome, Refused, Status, Target, Told,
-    Trace,
+    Trace, is_name,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,7 +124,7 @@ impl<'t> Oracle<'t> {
         let Asked { circuit: name, threshold, ttl_ms, exclude } = asked;
         if self.who == As::Ourselves {
             refuse_zero(*threshold, *ttl_ms)?; // zero-config
-            if name.is_empty() {
+            if !is_name(name) {
                 return Err(Refused("name".into()));
             }
         }
@@ -183,9 +183,9 @@ impl<'t> Oracle<'t> {
             (Body::Abort, As::Package) => Some(true),
             (Body::Abort, As::Ourselves) => None, // abort
         };
-        let late = who == As::Ourselves && call.generation != circuit.generation;
-        if !late {
-            // Else overlap-stale-effect.
+        let late = call.generation != circuit.generation;
+        if who == As::Package || !late {
+            // overlap-stale-effect
             circuit.give_back(call.number);
             events.extend(failed.map(|failed| circuit.end(failed, now)).unwrap_or_default());
         }

@@ -46,13 +46,13 @@ impl Model {
     }
 
     pub(crate) fn acquire(&mut self, now: Timestamp) -> Result<Call, (Reason, Duration)> {
-        let opens_until = self.since.saturating_add(self.settings.ttl);
-        if self.state == State::Open && now > opens_until {
+        let open_until = self.since.saturating_add(self.settings.ttl);
+        if self.state == State::Open && now > open_until {
             self.change(State::HalfOpen, now, "TtlPassed");
         }
         let probe = match self.state {
             State::Closed => None,
-            State::Open => return Err(self.reject(Reason::Open, opens_until.since(now))),
+            State::Open => return Err(self.reject(Reason::Open, open_until.since(now))),
             State::HalfOpen => Some(self.probe(now)?),
         };
         Ok(Call { generation: self.generation, probe })
