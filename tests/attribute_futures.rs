@@ -151,6 +151,22 @@ fn a_cancelled_future_counts_as_nothing_unless_it_is_told() {
 }
 
 #[test]
+fn a_cancelled_future_behind_an_alias_counts_as_nothing() {
+    #[circuit_breaker("cancelled alias")]
+    fn alias() -> BoxFuture<'static, Outcome> {
+        Box::pin(async {
+            pause().await;
+            Ok(1)
+        })
+    }
+
+    let (factory, _clock) = sensitive();
+    drop(factory.scope(alias));
+    cancel(factory.scope(alias));
+    assert_eq!(state(&factory, "cancelled alias"), Some(State::Closed));
+}
+
+#[test]
 fn a_cancelled_probe_gives_its_place_back() {
     let (factory, clock) = sensitive();
     finish(factory.scope_async(written(Err(Boom::Code(7))))).unwrap_err();

@@ -260,3 +260,17 @@ fn a_late_probe_does_not_give_back_a_place_of_a_later_generation() {
     late.ignore();
     assert_eq!(breaker.acquire().unwrap_err().reason(), Reason::ProbesBusy);
 }
+
+#[test]
+fn a_panic_while_the_future_is_made_is_a_failure() {
+    let world = World::new();
+    let breaker = world.breaker(Config::new());
+    let making = || -> std::future::Ready<Result<(), Failed>> { panic_any("making") };
+    let call = AssertUnwindSafe(|| ready(breaker.call_async(making)));
+    catch_unwind(call).unwrap_err();
+    assert_eq!(breaker.snapshot().failures, 1);
+}
+
+/// Only needed as a type.
+#[derive(Debug)]
+struct Failed;

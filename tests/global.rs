@@ -146,3 +146,23 @@ fn the_first_use_makes_a_global_factory_that_cannot_be_configured_any_more() {
     assert_eq!(error.to_string(), "the global factory is configured or in use already");
     assert!(purgatory::factory().find("used").is_some());
 }
+
+#[test]
+fn a_scope_reaches_what_a_dropped_future_does() {
+    struct CallsWhenDropped;
+
+    impl Drop for CallsWhenDropped {
+        fn drop(&mut self) {
+            get_breaker("dropped").unwrap();
+        }
+    }
+
+    let factory = CircuitBreakerFactory::new();
+    let mut future = Box::pin(factory.scope_async(async {
+        let _calls = CallsWhenDropped;
+        std::future::pending::<()>().await;
+    }));
+    assert!(poll_once(future.as_mut()).is_pending());
+    drop(future);
+    assert_eq!(factory.names(), ["dropped"]);
+}

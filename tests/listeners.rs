@@ -1,12 +1,12 @@
 //! Who is told, in what order, and what listeners may do meanwhile.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
-use purgatory::{Config, Error, Event, State};
+use purgatory::{CircuitBreakerFactory, Config, Error, Event, Listener, ListenerId, State};
 use purgatory_tests::{Log, World, in_time, trip};
 
 const NEVER: Config = Config::new().threshold(u32::MAX);
@@ -256,22 +256,66 @@ fn calls_do_not_wait_for_a_listener_that_is_busy_with_an_event_of_another_call()
     });
 }
 
+/// A listener that causes more events than may wait, and then a trip.
 #[test]
 fn a_stuck_listener_costs_frequent_events_beyond_1024_but_no_change_of_state() {
     in_time(|| {
         let world = World::new();
-        let breaker = world.breaker(NEVER);
+        let breaker = world.breaker(Config::new().threshold(1_101));
         let (stuck, once) = (breaker.clone(), AtomicBool::new(false));
         world.factory.add_listener(move |_: &Event| {
             if !once.swap(true, Ordering::Relaxed) {
                 (0..1_100).for_each(|_| stuck.acquire().unwrap().failure());
-                stuck.acquire().unwrap().success();
             }
         });
         breaker.acquire().unwrap().failure();
         assert_eq!(breaker.snapshot().events_dropped, 1_100 - 1_024);
-        let told = world.log.lines();
-        assert_eq!(told.len(), 1 + 1_024 + 1);
-        assert_eq!(told.last().unwrap(), "recovered");
+
+        // One call delivers 1024 events at most, and the next one goes on.
+        assert_eq!(world.log.take().len(), 1_024);
+        breaker.acquire().unwrap_err();
+        let told = world.log.take();
+        let told: Vec<_> = told.iter().map(Event::name).collect();
+        assert_eq!(told, ["failed", "state_changed", "rejected"]);
     });
+}
+
+#[test]
+fn a_listener_that_answers_every_event_with_another_lets_its_caller_go() {
+    in_time(|| {
+        let world = World::new();
+        let breaker = world.breaker(NEVER);
+        let answering = breaker.clone();
+        world.factory.add_listener(move |_: &Event| answering.acquire().unwrap().failure());
+        breaker.acquire().unwrap().failure();
+        assert_eq!(breaker.snapshot().failures, 1_025);
+    });
+}
+
+#[test]
+fn a_listener_that_panics_when_it_is_dropped_harms_nobody() {
+    struct RemovesItself(Arc<Mutex<Option<ListenerId>>>, CircuitBreakerFactory);
+
+    impl Listener for RemovesItself {
+        fn on_event(&self, _: &Event) {
+            if let Some(id) = self.0.lock().unwrap().take() {
+                self.1.remove_listener(id);
+            }
+        }
+    }
+
+    impl Drop for RemovesItself {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(()));
+        }
+    }
+
+    let world = World::new();
+    let breaker = world.breaker(NEVER);
+    let id = Arc::new(Mutex::new(None));
+    let listener = RemovesItself(Arc::clone(&id), world.factory.clone());
+    *id.lock().unwrap() = Some(world.factory.add_listener(listener));
+    (0..3).for_each(|_| breaker.acquire().unwrap().failure());
+    assert_eq!(world.log.lines(), ["failed 1", "failed 2", "failed 3"]);
+    assert_eq!(world.factory.listener_panics(), 1);
 }

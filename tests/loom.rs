@@ -368,3 +368,25 @@ fn a_new_listener_sees_a_suffix() {
     });
     endings.are(&["0", "1", "2"]);
 }
+
+/// I12: a listener that was told of the trip is told of the rejections that follow from it.
+#[test]
+fn no_rejection_is_missed_after_the_trip_was_told() {
+    let endings = explore(|endings| {
+        let log = Arc::<Mutex<Vec<&'static str>>>::default();
+        let factory = CircuitBreakerFactory::builder().clock(ManualClock::new()).build().unwrap();
+        let breaker = factory.get_breaker_with("loom", Config::new().threshold(1)).unwrap();
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.acquire().is_err())
+        };
+        let writer = Arc::clone(&log);
+        factory.add_listener(move |event: &Event| writer.lock().unwrap().push(event.name()));
+        fail(&breaker).unwrap();
+        let rejected = other.join().unwrap();
+        let told = log.lock().unwrap().contains(&"rejected");
+        assert_eq!(told, rejected);
+        endings.saw(if rejected { "rejected" } else { "admitted" });
+    });
+    endings.are(&["admitted", "rejected"]);
+}

@@ -106,7 +106,11 @@ impl CircuitBreaker {
         call: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, Error<E>> {
         let mut permit = self.permit()?;
-        let result = Guarded::new(&mut permit, call()).await;
+        // Making the future is part of the call: a panic in it is a failure.
+        let between_polls = permit.unsettled(Unsettled::Failure);
+        let body = call();
+        permit.unsettled(between_polls);
+        let result = Guarded::new(&mut permit, body).await;
         permit.end_with(&result);
         result.map_err(Error::Inner)
     }
@@ -131,7 +135,7 @@ impl CircuitBreaker {
         Ok(Permit::for_user(self, self.locked.acquire()?))
     }
 
-    /// [`acquire`](Self::acquire) for what the attribute expands to.
+    /// [`acquire`](Self::acquire) for those who say themselves what a drop means.
     #[inline]
     pub(crate) fn permit(&self) -> Result<Permit<&Self>, Rejected> {
         Ok(Permit::new(self, self.locked.acquire()?))
@@ -208,7 +212,7 @@ impl CircuitBreaker {
     ///
     /// For instance the rejection of another breaker, through which the call itself goes: as
     /// [`acquire`](Self::acquire) gives it, or, in a box, as the source of what
-    /// [`call`](Self::call) gives. [`look_into`](crate::FactoryBuilder::look_into) finds it elsewhere.
+    /// [`call`](Self::call) gives. [`look_into`](Self::look_into) finds it elsewhere.
     ///
     /// ```
     /// use purgatory::{CircuitBreakerFactory, Rejected};
@@ -223,12 +227,31 @@ impl CircuitBreaker {
         self.ignore::<E>(|_| true)
     }
 
+    /// Lets the rules look along the sources of errors of type `E`, see
+    /// [`FactoryBuilder::look_into`](crate::FactoryBuilder::look_into).
+    ///
+    /// ```
+    /// use purgatory::{CircuitBreakerFactory, Error, Rejected};
+    /// use std::num::ParseIntError;
+    ///
+    /// let outer = CircuitBreakerFactory::new()
+    ///     .get_breaker("outer")?
+    ///     .ignore_all::<Rejected>()
+    ///     .look_into::<Error<ParseIntError>>(); // what `call` of an inner breaker gives
+    /// # Ok::<(), purgatory::ConfigError>(())
+    /// ```
+    #[must_use = "the rule belongs to the breaker that is returned"]
+    pub fn look_into<E: StdError + 'static>(mut self) -> Self {
+        self.rules.search::<E>();
+        self
+    }
+
     /// The name of the circuit.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
     /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
-    /// assert_eq!(*breaker.name(), *"payments");
+    /// assert_eq!(breaker.name(), "payments");
     /// # Ok::<(), purgatory::ConfigError>(())
     /// ```
     pub fn name(&self) -> &Name {

@@ -108,7 +108,7 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-impl<C: Clock> Clock for Arc<C> {
+impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
@@ -116,7 +116,7 @@ impl<C: Clock> Clock for Arc<C> {
 
 /// The monotonic clock of the operating system, the default.
 ///
-/// Rejections read its coarse form where there is one (`CLOCK_MONOTONIC_COARSE`, on Linux and
+/// Rejections that no listener is told of read its coarse form where there is one (`CLOCK_MONOTONIC_COARSE`, on Linux and
 /// Android), which lags behind by up to a tick of the system (1 to 10 ms) and never runs ahead. Near
 /// the end of the ttl the exact form decides, so a circuit turns half-open neither early nor late.
 ///
@@ -225,12 +225,11 @@ impl TimeSource {
     /// may lag behind it.
     #[inline]
     pub(crate) fn not_after(&self, until: Timestamp) -> Option<Timestamp> {
-        let recent = match self {
-            Self::System => system::recent(),
-            Self::Custom(clock) => clock.now(),
-        };
-        if recent.saturating_add(TICK) < until {
-            return Some(recent);
+        if let Self::System = self {
+            let recent = system::recent();
+            if recent.saturating_add(TICK) < until {
+                return Some(recent);
+            }
         }
         let now = self.now();
         (now <= until).then_some(now)

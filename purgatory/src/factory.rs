@@ -182,7 +182,8 @@ impl CircuitBreakerFactory {
         self.breakers().for_each(|breaker| breaker.reset());
     }
 
-    /// Removes a circuit that nobody holds.
+    /// Removes a circuit that nobody holds, also an open one: the next to ask for its name gets a
+    /// new, closed one.
     ///
     /// # Errors
     ///
@@ -201,8 +202,8 @@ impl CircuitBreakerFactory {
         self.inner.registry.remove(name)
     }
 
-    /// Adds a listener, for everything that happens from here on. What is happening just now may
-    /// reach it or not; from the first event of a circuit that does, it misses none.
+    /// Adds a listener, for everything that happens from here on, and what is still on its way to the
+    /// others. From the first event of a circuit that reaches it, it misses none.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, Event};
@@ -213,7 +214,7 @@ impl CircuitBreakerFactory {
         self.inner.common.listeners.add(Box::new(listener))
     }
 
-    /// Removes a listener; whether it was there. It gets no event after this has returned, except
+    /// Removes a listener, and returns whether it was there. It gets no event after this has returned, except
     /// one that another thread is handing to it just now.
     ///
     /// ```

@@ -114,7 +114,7 @@ impl CircuitBreakerFactory {
         body()
     }
 
-    /// As [`scope`](Self::scope), for a future: whichever thread polls it.
+    /// As [`scope`](Self::scope), for a future: whichever thread polls it, or drops it.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
@@ -127,15 +127,23 @@ impl CircuitBreakerFactory {
     /// # futures_executor::block_on(future).unwrap();
     /// ```
     pub fn scope_async<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        Scoped { body, factory: self.clone() }
+        Scoped { body: Some(body), factory: self.clone() }
     }
 }
 
 pin_project! {
     struct Scoped<F> {
         #[pin]
-        body: F,
+        body: Option<F>,
         factory: CircuitBreakerFactory,
+    }
+
+    impl<F> PinnedDrop for Scoped<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = Entered::new(this.factory);
+            this.body.set(None);
+        }
     }
 }
 
@@ -145,7 +153,8 @@ impl<F: Future> Future for Scoped<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = Entered::new(this.factory);
-        this.body.poll(cx)
+        let body = this.body.as_pin_mut().expect("only the drop takes the body away");
+        body.poll(cx)
     }
 }
 

@@ -14,8 +14,11 @@ use crate::sync::{self, AtomicU64, Ordering, RwLock};
 /// A circuit's events come one at a time, in the order in which they happened, on whichever thread
 /// is using the circuit; events of different circuits may come at the same time. No lock is held
 /// meanwhile: a listener may use the breaker and the factory, also to add and remove listeners.
-/// Calls wait for the listener only if they caused the event that it is working on, so a slow one
-/// should hand over to a queue of its own. A panic in a listener reaches neither the call nor the
+///
+/// At any time one call at most waits for the listener, while the others go on. It delivers what they
+/// cause as well, up to 1024 events; what is left then is delivered by the next use of the circuit. So
+/// a listener that takes time should hand over to a queue of its own, and one that causes an event of
+/// its own for each that it is told goes on for as long as the circuit is used. A panic in a listener reaches neither the call nor the
 /// other listeners; it is counted, see
 /// [`listener_panics`](crate::CircuitBreakerFactory::listener_panics). A listener that holds a factory
 /// or a breaker keeps it alive until it is removed, as they hold the listener.
@@ -124,14 +127,19 @@ impl Listeners {
             if entry.removed.load(Ordering::Acquire) {
                 continue;
             }
-            let told = catch_unwind(AssertUnwindSafe(|| entry.listener.on_event(event)));
-            if let Err(payload) = told {
-                self.panics.fetch_add(1, Ordering::Relaxed);
-                // Dropping what was thrown may panic in its turn, with a payload of its own.
-                if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                    mem::forget(second);
-                }
-            }
+            self.contain(|| entry.listener.on_event(event));
+        }
+        // A listener that was removed meanwhile is dropped with the list.
+        self.contain(|| drop(list));
+    }
+
+    /// Keeps a panic from the call that is being served.
+    fn contain(&self, listener: impl FnOnce()) {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(listener)) else { return };
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        // Dropping what was thrown may panic in its turn, with a payload of its own.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(second);
         }
     }
 

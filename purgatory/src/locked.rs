@@ -9,7 +9,7 @@ use crate::error::Rejected;
 use crate::event::{Change, Event};
 use crate::listener::Listeners;
 use crate::name::Name;
-use crate::outbox::Outbox;
+use crate::outbox::{AT_ONCE, Outbox};
 use crate::outcome::Outcome;
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
@@ -78,8 +78,9 @@ impl LockedCircuit {
 
     #[inline(never)]
     fn acquire_unless_closed(&self) -> Result<Ticket, Rejected> {
-        if self.common.listeners.is_empty() {
-            if let View::Refusing(refusal) = self.word.view() {
+        // In this order: a listener that has been told of what the word shows is seen as well.
+        if let View::Refusing(refusal) = self.word.view() {
+            if self.common.listeners.is_empty() {
                 if let Some(at) = self.common.clock.not_after(refusal.until) {
                     return Err(self.reject(refusal, at));
                 }
@@ -228,11 +229,12 @@ impl LockedCircuit {
 
     #[cold]
     fn deliver(&self) {
-        loop {
+        for _ in 0..AT_ONCE {
             // A statement of its own, so that the lock is free while the listeners work.
             let next = sync::lock(&self.inner).outbox.next();
             let Some(event) = next else { return };
             self.common.listeners.notify(&event);
         }
+        sync::lock(&self.inner).outbox.pause();
     }
 }

@@ -18,10 +18,12 @@ use crate::sync::{AtomicU64, Ordering};
 /// | 2: open | refused until + 1 |
 /// | 3: half-open | refused until + 1, or 0: a place is left |
 ///
-/// Generations wrap after 2^62 changes of state: at one in every nanosecond, after 146 years.
+/// Generations wrap after 2^62 changes of state: at one change a nanosecond, after 146 years (I7).
 ///
-/// One word cannot be read torn, and nothing is read because of it without taking the lock. So
-/// every access is relaxed.
+/// One word cannot be read torn. What a caller does because the circuit is closed is to read the word
+/// again, so those reads are relaxed. What it does because the circuit refuses is to see whether
+/// anybody listens: [`view`](Self::view) is ordered after what came before
+/// [`publish`](Self::publish), or a listener that was told of the trip could miss a rejection.
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);
 
@@ -37,11 +39,11 @@ impl Word {
 
     /// Call this under the lock of the circuit.
     pub(crate) fn publish(&self, view: View) {
-        self.0.store(encode(view), Ordering::Relaxed);
+        self.0.store(encode(view), Ordering::Release);
     }
 
     pub(crate) fn view(&self) -> View {
-        decode(self.0.load(Ordering::Relaxed))
+        decode(self.0.load(Ordering::Acquire))
     }
 
     /// The generation, if the circuit is closed.

@@ -34,7 +34,15 @@ impl Callsite {
                 return Breaker(Kept::Own(breaker));
             }
         }
-        Breaker(Kept::Here(self.breaker.get_or_init(|| self.obtain(&global::factory()))))
+        Breaker(Kept::Here(self.breaker.get().unwrap_or_else(|| self.first_breaker())))
+    }
+
+    #[cold]
+    fn first_breaker(&'static self) -> &'static CircuitBreaker {
+        // Not within `get_or_init`, which is a lock: listeners are told of the new circuit, and may
+        // call this very function.
+        let breaker = self.obtain(&global::factory());
+        self.breaker.get_or_init(|| breaker)
     }
 
     #[cold]

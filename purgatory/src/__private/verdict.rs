@@ -9,7 +9,7 @@ use crate::breaker::CircuitBreaker;
 use crate::error::Rejected;
 use crate::guarded::Guarded;
 use crate::outcome::Outcome;
-use crate::permit::Permit;
+use crate::permit::{Permit, Unsettled};
 
 /// A value that says itself whether the call was a success.
 #[diagnostic::on_unimplemented(
@@ -40,17 +40,23 @@ impl<T> Settle for Option<T> {
 
 impl<'a, O: Settle + 'a> Settle for Pin<Box<dyn Future<Output = O> + 'a>> {
     fn settle<B: Borrow<CircuitBreaker>>(self, permit: Permit<B>) -> Self {
-        Box::pin(settled(permit.into_owned(), self))
+        Box::pin(settled(unpolled(permit), self))
     }
 }
 
 impl<'a, O: Settle + 'a> Settle for Pin<Box<dyn Future<Output = O> + Send + 'a>> {
     fn settle<B: Borrow<CircuitBreaker>>(self, permit: Permit<B>) -> Self {
-        Box::pin(settled(permit.into_owned(), self))
+        Box::pin(settled(unpolled(permit), self))
     }
 }
 
-/// The future outlives the call, so it takes a breaker of its own with it.
+/// For the future, which outlives the call: with a breaker of its own, and neutral if it is dropped.
+fn unpolled<B: Borrow<CircuitBreaker>>(permit: Permit<B>) -> Permit {
+    let mut permit = permit.into_owned();
+    permit.unsettled(Unsettled::Ignored);
+    permit
+}
+
 async fn settled<F: Future<Output: Settle>>(mut permit: Permit, body: F) -> F::Output {
     let ret = Guarded::new(&mut permit, body).await;
     ret.settle(permit)

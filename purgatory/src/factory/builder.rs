@@ -1,5 +1,6 @@
 //! How a factory is put together.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CircuitBreakerFactory, Inner};
-use crate::clock::{Clock, TimeSource};
+use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::Config;
 use crate::error::ConfigError;
 use crate::listener::{Listener, Listeners};
@@ -89,7 +90,8 @@ impl FactoryBuilder {
         self
     }
 
-    /// Settings of one circuit, which override what the code asks for: to tune without a rebuild.
+    /// Settings of one circuit, which override what the code asks for: to tune without a rebuild. Of
+    /// two configs for one name, the later one comes first.
     ///
     /// ```
     /// use purgatory::{CircuitBreakerFactory, Config};
@@ -107,7 +109,8 @@ impl FactoryBuilder {
     }
 
     /// Counts errors of type `E` as successes, if `when` holds; if not, they are failures. Of all
-    /// rules, the first one whose type is found in an error decides, and none after it is asked.
+    /// rules, the first one whose type is found in an error decides, and none after it is asked: a
+    /// second rule for a type has no say, and rules for what is found inside other errors come first.
     /// Rules of a [breaker](crate::CircuitBreaker::exclude), and the `exclude` and `ignore` of the
     /// attribute, come before those of the factory.
     ///
@@ -233,8 +236,12 @@ impl FactoryBuilder {
     /// # use purgatory::{CircuitBreakerFactory, ManualClock};
     /// let builder = CircuitBreakerFactory::builder().clock(ManualClock::new());
     /// ```
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = TimeSource::Custom(Arc::new(clock));
+    pub fn clock<C: Clock>(mut self, clock: C) -> Self {
+        self.clock = if TypeId::of::<C>() == TypeId::of::<SystemClock>() {
+            TimeSource::System
+        } else {
+            TimeSource::Custom(Arc::new(clock))
+        };
         self
     }
 
