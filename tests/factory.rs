@@ -113,8 +113,8 @@ fn any_other_name_is_refused_with_the_rule() {
     let (ascii, wide) = ("x".repeat(256), "é".repeat(128));
     for (name, rule, value) in [
         ("", length, r#""""#.to_owned()),
-        (&ascii, length, format!("{:?}", "x".repeat(60))),
-        (&wide, length, format!("{:?}", "é".repeat(60))),
+        (&ascii, length, format!("{:?}... (256 bytes)", "x".repeat(60))),
+        (&wide, length, format!("{:?}... (256 bytes)", "é".repeat(60))),
         ("two\nlines", control, r#""two\nlines""#.to_owned()),
         ("nul\0", control, r#""nul\0""#.to_owned()),
         ("\u{7F}", control, r#""\u{7f}""#.to_owned()),
@@ -216,7 +216,7 @@ fn a_snapshot_tells_all() {
     assert_eq!((open.state, open.failures, open.generation), (State::Open, 0, 1));
     assert_eq!((open.rejected, open.late), (1, 1));
     assert_eq!((open.age(), open.opened_at()), (Duration::from_secs(2), Some(open.since)));
-    assert_eq!(open.since.to_origin(), Duration::from_secs(1));
+    assert_eq!(open.since.since_origin(), Duration::from_secs(1));
 }
 
 #[test]

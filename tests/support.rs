@@ -79,7 +79,7 @@ impl Listener for Log {
 pub fn line(event: &Event) -> String {
     match event {
         Event::StateChanged { change, .. } => {
-            let opened = change.opened_at.map(|at| format!(", opened at {:?}", at.to_origin()));
+            let opened = change.opened_at.map(|at| format!(", opened at {:?}", at.since_origin()));
             format!(
                 "{} to {}, generation {}{}: {:?}",
                 change.from,

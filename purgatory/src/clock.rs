@@ -43,9 +43,9 @@ impl Timestamp {
     ///
     /// ```
     /// # use purgatory::Timestamp;
-    /// assert!(Timestamp::ORIGIN.to_origin().is_zero());
+    /// assert!(Timestamp::ORIGIN.since_origin().is_zero());
     /// ```
-    pub const fn to_origin(self) -> Duration {
+    pub const fn since_origin(self) -> Duration {
         Duration::from_nanos(self.0)
     }
 
@@ -65,7 +65,7 @@ impl Timestamp {
     /// # use purgatory::Timestamp;
     /// # use std::time::Duration;
     /// let later = Timestamp::ORIGIN.saturating_add(Duration::from_nanos(5));
-    /// assert_eq!(later.to_origin().as_nanos(), 5);
+    /// assert_eq!(later.since_origin().as_nanos(), 5);
     /// ```
     pub const fn saturating_add(self, duration: Duration) -> Self {
         let nanos = duration.as_nanos();
@@ -177,7 +177,7 @@ impl ManualClock {
     /// # use std::time::Duration;
     /// let clock = ManualClock::new();
     /// clock.advance(Duration::from_millis(250));
-    /// assert_eq!(clock.now().to_origin(), Duration::from_millis(250));
+    /// assert_eq!(clock.now().since_origin(), Duration::from_millis(250));
     /// ```
     pub fn advance(&self, by: Duration) {
         let moved = |nanos| Some(Timestamp::from_nanos(nanos).saturating_add(by).nanos());

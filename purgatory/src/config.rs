@@ -27,20 +27,26 @@ use crate::error::Invalid;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use = "a config does nothing by itself, give it to a factory"]
+#[non_exhaustive]
 pub struct Config {
-    threshold: Option<u32>,
-    ttl: Option<Duration>,
-    half_open_probes: Option<u32>,
-    success_threshold: Option<u32>,
-    probe_lease: Option<Duration>,
+    /// What [`threshold`](Self::threshold()) was given.
+    pub threshold: Option<u32>,
+    /// What [`ttl`](Self::ttl()) was given.
+    pub ttl: Option<Duration>,
+    /// What [`half_open_probes`](Self::half_open_probes()) was given.
+    pub half_open_probes: Option<u32>,
+    /// What [`success_threshold`](Self::success_threshold()) was given.
+    pub success_threshold: Option<u32>,
+    /// What [`probe_lease`](Self::probe_lease()) was given.
+    pub probe_lease: Option<Duration>,
 }
 
 impl Config {
-    /// The longest [`ttl`](Self::ttl) and [`probe_lease`](Self::probe_lease): 2^31 - 1 seconds,
+    /// The longest [`ttl`](Self::ttl()) and [`probe_lease`](Self::probe_lease()): 2^31 - 1 seconds,
     /// 68 years.
     pub const MAX_TTL: Duration = Duration::from_secs(i32::MAX as u64);
 
-    /// The most [`half_open_probes`](Self::half_open_probes): 1000.
+    /// The most [`half_open_probes`](Self::half_open_probes()): 1000.
     pub const MAX_PROBES: u32 = 1000;
 
     /// A config that asks for nothing.
@@ -102,7 +108,7 @@ impl Config {
 
     /// How many probes must succeed to close the circuit. Default: 1. At least 1.
     ///
-    /// It may be more than [`half_open_probes`](Self::half_open_probes): a probe that succeeds makes
+    /// It may be more than [`half_open_probes`](Self::half_open_probes()): a probe that succeeds makes
     /// room for the next. One failure opens the circuit again.
     ///
     /// ```
@@ -228,15 +234,15 @@ const fn is_ttl(ttl: Duration) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// How many failures in a row trip the circuit, see [`Config::threshold`].
+    /// How many failures in a row trip the circuit, see [`Config::threshold()`].
     pub threshold: u32,
-    /// How long the circuit stays open, see [`Config::ttl`].
+    /// How long the circuit stays open, see [`Config::ttl()`].
     pub ttl: Duration,
-    /// How many probes may be out at a time, see [`Config::half_open_probes`].
+    /// How many probes may be out at a time, see [`Config::half_open_probes()`].
     pub half_open_probes: u32,
-    /// How many probes must succeed to close the circuit, see [`Config::success_threshold`].
+    /// How many probes must succeed to close the circuit, see [`Config::success_threshold()`].
     pub success_threshold: u32,
-    /// How long a probe holds its place, see [`Config::probe_lease`].
+    /// How long a probe holds its place, see [`Config::probe_lease()`].
     pub probe_lease: Duration,
 }
 

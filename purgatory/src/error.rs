@@ -33,7 +33,7 @@ use crate::state::State;
 /// assert_eq!(rejected.retry_after(), Duration::from_secs(12));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,
     /// Twice the nanoseconds to wait, and one more if the probes are busy. One word without padding,
@@ -121,6 +121,16 @@ impl fmt::Display for Rejected {
     }
 }
 
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("circuit", &self.circuit)
+            .field("reason", &self.reason())
+            .field("retry_after", &self.retry_after())
+            .finish()
+    }
+}
+
 impl std::error::Error for Rejected {}
 
 impl From<Rejected> for io::Error {
@@ -175,7 +185,7 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Open => "open",
             Self::ProbesBusy => "half-open with its probes busy",
         })
@@ -185,8 +195,9 @@ impl fmt::Display for Reason {
 /// The error of [`call`](crate::CircuitBreaker::call) and
 /// [`call_async`](crate::CircuitBreaker::call_async).
 ///
-/// What happened is its source: so it is found by rules, and by `downcast_ref`, in whatever this error
-/// is wrapped in.
+/// It says which of the two it was, and its source says more: so that is found by rules, and by
+/// `downcast_ref`, in whatever this error is wrapped in. [`flatten`](Self::flatten) makes it the error of
+/// a function that has one error type for both.
 ///
 /// ```
 /// use purgatory::{CircuitBreakerFactory, Error};
@@ -222,9 +233,30 @@ impl<E> Error<E> {
             Self::Inner(error) => Some(error),
         }
     }
+
+    /// The error of the call itself, or one made from the rejection.
+    ///
+    /// ```
+    /// use purgatory::{CircuitBreaker, Error};
+    ///
+    /// fn load(breaker: &CircuitBreaker) -> std::io::Result<String> {
+    ///     breaker.call(|| std::fs::read_to_string("Cargo.toml")).map_err(Error::flatten)
+    /// }
+    /// # let breaker = purgatory::get_breaker("files").unwrap();
+    /// # load(&breaker).unwrap();
+    /// ```
+    pub fn flatten(self) -> E
+    where
+        E: From<Rejected>,
+    {
+        match self {
+            Self::Rejected(rejected) => rejected.into(),
+            Self::Inner(error) => error,
+        }
+    }
 }
 
-/// A setting or a name that cannot be.
+/// An invalid setting or name.
 ///
 /// ```
 /// use std::time::Duration;
@@ -254,12 +286,12 @@ impl ConfigError {
     }
 
     pub(crate) fn of(mut self, circuit: &str) -> Self {
-        self.circuit = Some(circuit.to_owned());
+        self.circuit = Some(circuit.chars().take(Name::MAX_LEN).collect());
         self
     }
 
     /// The circuit that the setting is for; none if it is for all of a factory, or if it is the name
-    /// that cannot be.
+    /// that is invalid.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

@@ -48,7 +48,7 @@ pub enum Event {
         /// From what to what, and why.
         change: Change,
     },
-    /// A call of the closed circuit failed. The failure of a probe is not told so, as in Python, but
+    /// A call of the closed circuit failed. As in Python, the failure of a probe is not told as this, but
     /// as a change of state with [`Cause::ProbeFailed`].
     #[non_exhaustive]
     Failed {
@@ -82,7 +82,8 @@ pub enum Event {
         generation: u64,
     },
     /// A registered name was asked for with other settings. It keeps those it has. Told at every such
-    /// request: an annotated function with a literal name makes one in the life of the program.
+    /// request: an annotated function with a literal name makes its first call one, and every call in
+    /// a scope, or with a factory of its own.
     #[non_exhaustive]
     ConfigConflict {
         /// The circuit.

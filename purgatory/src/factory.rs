@@ -3,6 +3,7 @@
 mod builder;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
@@ -34,12 +35,11 @@ pub use self::builder::FactoryBuilder;
 /// # Ok::<(), purgatory::ConfigError>(())
 /// ```
 #[doc(alias = "CircuitBreakerRegistry")]
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CircuitBreakerFactory {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     common: Arc<Common>,
     defaults: Config,
@@ -55,7 +55,7 @@ impl CircuitBreakerFactory {
     /// assert!(CircuitBreakerFactory::new().names().is_empty());
     /// ```
     pub fn new() -> Self {
-        FactoryBuilder::new().build_valid()
+        FactoryBuilder::new().build_with(HashMap::new())
     }
 
     /// A factory with other settings.
@@ -275,6 +275,15 @@ impl CircuitBreakerFactory {
 // As for `CircuitBreaker`.
 impl UnwindSafe for CircuitBreakerFactory {}
 impl RefUnwindSafe for CircuitBreakerFactory {}
+
+impl fmt::Debug for CircuitBreakerFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerFactory")
+            .field("circuits", &self.names())
+            .field("defaults", &self.inner.defaults)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Default for CircuitBreakerFactory {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 //! * [Which calls](#which-calls)
 //! * [Names](#names)
 //! * [Settings](#settings)
-//! * [Errors that are no failures](#errors-that-are-no-failures)
+//! * [Errors that are not failures](#errors-that-are-not-failures)
 //! * [Permits, cancellation and panics](#permits-cancellation-and-panics)
 //! * [Late results](#late-results)
 //! * [Listeners](#listeners)
@@ -21,7 +21,7 @@
 //!
 //! One circuit for what fails as one: a host, a shard, a queue. Two functions with the same name share a
 //! circuit, which is what you want for two calls of one service. A name made from an argument gives each
-//! tenant or shard its own circuit; a circuit takes up to 256 bytes and stays until it is
+//! tenant or shard its own circuit; a circuit with a short name takes up to 256 bytes, and stays until it is
 //! [removed](crate::CircuitBreakerFactory::remove), so do not make names out of what users type.
 //!
 //! # Settings
@@ -36,7 +36,7 @@
 //! for its *lease*. If your calls may take longer than the ttl, make the lease longer than a call; else
 //! another probe is let out while the first is still running.
 //!
-//! # Errors that are no failures
+//! # Errors that are not failures
 //!
 //! A 404 is an answer. Count it as a failure, and a client that asks for nonsense opens the circuit for
 //! all. *Exclude* such errors: they show that the dependency works, so they count as successes, which
@@ -48,14 +48,16 @@
 //! use std::io::{Error, ErrorKind};
 //!
 //! let factory = CircuitBreakerFactory::builder()
+//!     .ignore_all::<Rejected>() // before that for `Error`, in which it may be
 //!     .exclude::<Error>(|error| error.kind() == ErrorKind::NotFound)
-//!     .ignore_all::<Rejected>()
 //!     .build()?;
 //! # Ok::<(), purgatory::ConfigError>(())
 //! ```
 //!
-//! Rules are tried in order: those of the call, then those of the factory. The first whose *type* is found
-//! decides; if its condition does not hold, the error is a failure, and no later rule is asked.
+//! Rules are tried in order: those of the breaker, then those of the factory. The first whose *type* is
+//! found decides; if its condition does not hold, the error is a failure, and no later rule is asked. The
+//! patterns of the attribute come before them, and are arms of a `match`: one whose guard does not hold
+//! leaves the error to the next, and then to the rules.
 //!
 //! # Permits, cancellation and panics
 //!
@@ -76,10 +78,9 @@
 //! # Listeners
 //!
 //! Events of one circuit come in order, one at a time, on whichever thread is using the circuit. A
-//! listener that blocks holds up the one call that it is serving and nobody else, while the events of
-//! its circuit wait for it; if 1024 wait, `failed`, `rejected`, `late` and `config_conflict` are dropped
-//! and [counted](crate::Snapshot::events_dropped), and changes of state still are not. Hand what takes
-//! time to a channel.
+//! listener that takes time holds up one call, which meanwhile delivers what the others cause, up to 1024
+//! events; nobody else waits. If 1024 events wait, all but new circuits and changes of state are dropped,
+//! and [counted](crate::Snapshot::events_dropped). Hand what takes time to a channel.
 //!
 //! # In operation
 //!

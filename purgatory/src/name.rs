@@ -51,7 +51,7 @@ impl Name {
     pub fn new(name: &str) -> Result<Self, ConfigError> {
         match check(name) {
             Ok(()) => Ok(Self::keep(name)),
-            Err(rule) => Err(ConfigError::new("name", format!("{:?}", shortened(name)), rule)),
+            Err(rule) => Err(ConfigError::new("name", shortened(name), rule)),
         }
     }
 
@@ -119,9 +119,12 @@ const fn check(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The start of a name that may be of any length, for a message.
-fn shortened(name: &str) -> &str {
-    name.char_indices().nth(60).map_or(name, |(end, _)| &name[..end])
+/// What may be a name, of any length, for a message.
+pub(crate) fn shortened(name: &str) -> String {
+    match name.char_indices().nth(60) {
+        None => format!("{name:?}"),
+        Some((end, _)) => format!("{:?}... ({} bytes)", &name[..end], name.len()),
+    }
 }
 
 const MAX_KEPT: usize = 4096;

@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 /// | [`success`](Self::success), [`failure`](Self::failure), [`ignore`](Self::ignore), [`settle`](Self::settle) | as it says |
 /// | dropped, for instance with a cancelled future | ignored; a probe gives its place back |
 /// | dropped by a panic | failure |
-/// | forgotten ([`std::mem::forget`]) | none; a probe's place is free again when its [lease](crate::Config::probe_lease) ends |
+/// | forgotten ([`std::mem::forget`]) | none; a probe's place is free again when its [lease](crate::Config::probe_lease()) ends |
 ///
 /// [`acquire`](CircuitBreaker::acquire) gives a `Permit<&CircuitBreaker>`; [`into_owned`](Self::into_owned)
 /// makes it a `Permit`, which borrows nothing.
@@ -157,7 +157,8 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
         self.end(outcome);
     }
 
-    /// Whether the circuit is half-open, and this call is to find out about the dependency.
+    /// Whether the circuit was half-open when it gave the permit: the call is to find out about the
+    /// dependency.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

@@ -9,8 +9,8 @@ use crate::state::State;
 
 /// What a circuit was at one moment.
 ///
-/// All fields are of the same moment, except [`rejected`](Self::rejected), which may be ahead by
-/// calls that are being rejected meanwhile.
+/// All fields are of the same moment, but [`rejected`](Self::rejected) may be ahead by calls that are
+/// being rejected meanwhile, and [`taken_at`](Self::taken_at) is a little earlier.
 ///
 /// ```
 /// use purgatory::{CircuitBreakerFactory, State};

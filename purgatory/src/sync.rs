@@ -1,6 +1,7 @@
 //! The atomics and locks of the crate: those of `std`, or those of a model checker.
 //!
-//! Everything that is shared between threads is built from here, so that loom and shuttle see it.
+//! What decides about calls and events is built from here, so that loom and shuttle see it. What is in a
+//! `static`, and what only one thread at a time gets to, is not.
 
 #[cfg(loom)]
 pub(crate) use self::modelled::AtomicU64;

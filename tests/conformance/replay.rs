@@ -104,7 +104,7 @@ impl Replay {
                 self.answer(None, &circuit, brief)
             }
             Op::Advance { ms } => {
-                let now = self.clock.now().to_origin();
+                let now = self.clock.now().since_origin();
                 let by = Duration::from_millis(ms.unsigned_abs());
                 let then = if *ms < 0 { now - by } else { now + by };
                 self.clock.set(Timestamp::from_origin(then));
@@ -206,7 +206,7 @@ fn counterpart(event: &purgatory::Event) -> Option<Event> {
         purgatory::Event::StateChanged { change, .. } => Some(Event::StateChanged {
             name,
             state: state(change.to),
-            opened_at_ms: change.opened_at.map(|at| ms(at.to_origin())),
+            opened_at_ms: change.opened_at.map(|at| ms(at.since_origin())),
         }),
         purgatory::Event::Failed { failures, .. } => {
             Some(Event::Failed { name, failure_count: *failures })
@@ -230,7 +230,7 @@ fn brief(snapshot: &Snapshot) -> Status {
     Status {
         state,
         failure_count: (state == State::Closed).then_some(snapshot.failures),
-        opened_at_ms: snapshot.opened_at().map(|at| ms(at.to_origin())),
+        opened_at_ms: snapshot.opened_at().map(|at| ms(at.since_origin())),
         threshold: None,
         ttl_ms: None,
     }

@@ -141,7 +141,7 @@ impl Model {
         self.leases.clear();
         let generation = self.generation;
         let opened = match to {
-            State::Open => format!(", opened at {:?}", now.to_origin()),
+            State::Open => format!(", opened at {:?}", now.since_origin()),
             State::Closed | State::HalfOpen => String::new(),
         };
         self.told.push(format!("{from} to {to}, generation {generation}{opened}: {cause}"));

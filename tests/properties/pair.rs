@@ -129,7 +129,7 @@ impl Pair {
             Op::Forward(nanos) => self.clock.advance(Duration::from_nanos(*nanos)),
             Op::Back(nanos) => {
                 let nanos = Duration::from_nanos(*nanos);
-                self.clock.set(Timestamp::from_origin(now.to_origin().saturating_sub(nanos)));
+                self.clock.set(Timestamp::from_origin(now.since_origin().saturating_sub(nanos)));
             }
             Op::To(time) => self.clock.set(*time),
         }
@@ -159,7 +159,7 @@ impl Pair {
             (got.state, got.failures, got.generation, got.since, got.taken_at),
             (model.state, model.failures, model.generation, model.since, now)
         );
-        let age = now.to_origin().saturating_sub(model.since.to_origin());
+        let age = now.since_origin().saturating_sub(model.since.since_origin());
         prop_assert_eq!(got.age(), age);
         prop_assert_eq!((got.rejected, got.late), (model.rejected, model.late));
         prop_assert_eq!((got.settings, got.events_dropped), (model.settings, 0));

@@ -51,7 +51,7 @@ impl Probes {
         self.out.retain(|lease| lease.id != id);
     }
 
-    /// Counts a success; whether that were enough of them to close.
+    /// Counts a success, and returns whether there were enough of them to close.
     pub(super) fn succeeded(&mut self, settings: &Settings) -> bool {
         self.succeeded += 1;
         self.succeeded >= settings.success_threshold

@@ -53,7 +53,7 @@ impl FactoryBuilder {
         }
     }
 
-    /// The default of [`Config::threshold`]: 5 if not given.
+    /// The default of [`Config::threshold()`]: 5 if not given.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
@@ -65,7 +65,7 @@ impl FactoryBuilder {
         self
     }
 
-    /// The default of [`Config::ttl`]: 30 s if not given.
+    /// The default of [`Config::ttl()`]: 30 s if not given.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
@@ -230,7 +230,7 @@ impl FactoryBuilder {
         self
     }
 
-    /// The clock: [`SystemClock`](crate::SystemClock) if not given.
+    /// The clock: [`SystemClock`] if not given.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, ManualClock};
@@ -258,21 +258,18 @@ impl FactoryBuilder {
     /// ```
     pub fn build(self) -> Result<CircuitBreakerFactory, ConfigError> {
         self.defaults.check()?;
-        for (name, config) in &self.circuits {
-            Name::new(name)?;
-            config.check().map_err(|invalid| ConfigError::from(invalid).of(name))?;
-        }
-        Ok(self.build_valid())
-    }
-
-    /// [`build`](Self::build), when it is known that nothing breaks a rule.
-    pub(super) fn build_valid(self) -> CircuitBreakerFactory {
-        let Self { defaults, circuits, clock, listeners, rules } = self;
         let mut overrides = HashMap::new();
-        for (name, config) in circuits {
-            let entry: &mut Config = overrides.entry(Name::from_lossy(&name)).or_default();
+        for (name, config) in &self.circuits {
+            config.check().map_err(|invalid| ConfigError::from(invalid).of(name))?;
+            let entry: &mut Config = overrides.entry(Name::new(name)?).or_default();
             *entry = config.or(*entry);
         }
+        Ok(self.build_with(overrides))
+    }
+
+    /// The factory, of what is known to be valid.
+    pub(super) fn build_with(self, overrides: HashMap<Name, Config>) -> CircuitBreakerFactory {
+        let Self { defaults, clock, listeners, rules, .. } = self;
         let common = Arc::new(Common { clock, listeners, rules });
         CircuitBreakerFactory {
             inner: Arc::new(Inner { common, defaults, overrides, registry: Registry::new() }),
