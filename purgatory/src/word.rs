@@ -94,6 +94,7 @@ fn decode(word: u64) -> View {
 mod tests {
     use super::*;
 
+    /// I7: generations are told apart in their full width.
     #[test]
     fn every_view_survives_the_word() {
         let times = [Timestamp::ORIGIN, Timestamp::from_nanos(1), Timestamp::MAX];

@@ -230,6 +230,8 @@ fn half_open_success_closes() {
     assert_eq!(rig.circuit.since(), rig.now);
 }
 
+/// I2 asks for a bound on the probes that are decided: there is one, on those that succeed. The number of
+/// probes bounds those that are out at a time.
 #[test]
 fn half_open_success_makes_room_until_enough_succeeded() {
     let (mut rig, mut probe) = Rig::half_open(Config::new().ttl(TTL).success_threshold(3));
