@@ -68,7 +68,7 @@ impl CircuitBreaker {
     /// let number = breaker.call(|| "7".parse::<u8>())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn call<T, E: 'static>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error<E>> {
         let mut permit = self.permit()?;
         // Nothing but a panic can keep the call from returning.
@@ -130,13 +130,13 @@ impl CircuitBreaker {
     /// }
     /// # Ok::<(), purgatory::ConfigError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn acquire(&self) -> Result<Permit<&Self>, Rejected> {
         Ok(Permit::for_user(self, self.locked.acquire()?))
     }
 
     /// [`acquire`](Self::acquire) for those who say themselves what a drop means.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn permit(&self) -> Result<Permit<&Self>, Rejected> {
         Ok(Permit::new(self, self.locked.acquire()?))
     }
@@ -313,12 +313,12 @@ impl CircuitBreaker {
     }
 
     /// What the rules make of an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn outcome_of<E: 'static>(&self, error: &E) -> Outcome {
         self.rules.outcome(self.locked.rules(), error)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn locked(&self) -> &LockedCircuit {
         &self.locked
     }

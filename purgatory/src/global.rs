@@ -80,7 +80,7 @@ pub fn get_breaker(name: &str) -> Result<CircuitBreaker, ConfigError> {
 }
 
 /// Whether any thread is in a scope. False is certain for what the asking thread has entered itself.
-#[inline]
+#[inline(always)]
 pub(crate) fn scopes_exist() -> bool {
     SCOPES.load(Ordering::Relaxed) > 0
 }

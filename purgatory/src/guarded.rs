@@ -26,7 +26,7 @@ pin_project! {
 }
 
 impl<'a, B: Borrow<CircuitBreaker>, F: Future> Guarded<'a, B, F> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(permit: &'a mut Permit<B>, body: F) -> Self {
         Self { body, permit }
     }
@@ -35,7 +35,7 @@ impl<'a, B: Borrow<CircuitBreaker>, F: Future> Guarded<'a, B, F> {
 impl<B: Borrow<CircuitBreaker>, F: Future> Future for Guarded<'_, B, F> {
     type Output = F::Output;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let between_polls = this.permit.unsettled(Unsettled::Failure);

@@ -68,7 +68,7 @@ impl LockedCircuit {
     }
 
     /// Asks for leave to make one call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire(&self) -> Result<Ticket, Rejected> {
         match self.word.closed() {
             Some(generation) => Ok(Ticket { generation, probe: None }),
@@ -109,7 +109,7 @@ impl LockedCircuit {
     }
 
     /// Takes what an admitted call came to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&self, ticket: Ticket, outcome: Outcome) {
         let changes_nothing = match outcome {
             Outcome::Success => ticket.probe.is_none() && self.word.is_clean(ticket.generation),

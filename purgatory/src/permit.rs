@@ -59,13 +59,13 @@ pub(crate) enum Unsettled {
 
 impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// A permit whose holder says itself what a drop means.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(breaker: B, ticket: Ticket) -> Self {
         Self::with(breaker, ticket, Unsettled::Ignored)
     }
 
     /// A permit for somebody who may drop it in a panic.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn for_user(breaker: B, ticket: Ticket) -> Self {
         // A panic that was there before the call says nothing about the call.
         let unsettled =
@@ -73,7 +73,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
         Self::with(breaker, ticket, unsettled)
     }
 
-    #[inline]
+    #[inline(always)]
     fn with(breaker: B, Ticket { generation, probe }: Ticket, unsettled: Unsettled) -> Self {
         Self { breaker, generation, probe, unsettled }
     }
@@ -101,7 +101,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// breaker.acquire()?.success();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn success(mut self) {
         self.end(Outcome::Success);
     }
@@ -115,7 +115,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// assert_eq!(breaker.snapshot().failures, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn failure(mut self) {
         self.end(Outcome::Failure);
     }
@@ -128,7 +128,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// breaker.acquire()?.ignore();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn ignore(mut self) {
         self.end(Outcome::Ignored);
     }
@@ -143,12 +143,12 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     /// permit.settle(&"7".parse::<u8>());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn settle<T, E: 'static>(mut self, result: &Result<T, E>) {
         self.end_with(result);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end_with<T, E: 'static>(&mut self, result: &Result<T, E>) {
         let outcome = match result {
             Ok(_) => Outcome::Success,
@@ -171,24 +171,24 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     }
 
     /// The breaker that gave it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn breaker(&self) -> &CircuitBreaker {
         self.breaker.borrow()
     }
 
-    #[inline]
+    #[inline(always)]
     fn ticket(&self) -> Ticket {
         Ticket { generation: self.generation, probe: self.probe }
     }
 
     /// Says what a drop means from here on, and returns what it meant before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unsettled(&mut self, meaning: Unsettled) -> Unsettled {
         mem::replace(&mut self.unsettled, meaning)
     }
 
     /// Settles in place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.unsettled = Unsettled::Nothing;
         self.breaker().locked().settle(self.ticket(), outcome);
@@ -196,7 +196,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
 }
 
 impl<B: Borrow<CircuitBreaker>> Drop for Permit<B> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.unsettled != Unsettled::Nothing {
             settle_dropped(self.breaker(), self.ticket(), self.unsettled);

@@ -93,13 +93,13 @@ impl Registry {
     /// A rough spread is enough here, and faster than the hash of the sets: names that share a shard
     /// share a lock, no more.
     fn shard(&self, name: &str) -> &RwLock<HashSet<Entry>> {
-        let mix = |hash: u64, bytes: &[u8]| {
-            let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
-            // The multiplier is that of Fibonacci hashing (Knuth, TAOCP 6.4): it mixes upwards.
-            (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        };
-        let hash = name.as_bytes().chunks(8).fold(0, mix);
+        // The multiplier is that of Fibonacci hashing (Knuth, TAOCP 6.4): it mixes upwards.
+        let mix =
+            |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = |bytes: &[u8]| bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        let mut words = name.as_bytes().chunks_exact(8);
+        let hash = words.by_ref().map(word).fold(0, mix);
+        let hash = mix(hash, word(words.remainder()));
         &self.shards[(hash >> 60) as usize % SHARDS]
     }
 }
@@ -121,5 +121,28 @@ impl Eq for Entry {}
 impl Hash for Entry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Name::hash(self.0.name(), state);
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_same_shape_are_spread_over_the_shards() {
+        let registry = Registry::new();
+        let shapes: [fn(usize) -> String; 3] = [
+            |id| format!("shard-{id:03}.internal.example.com"),
+            |id| format!("https://h{id}.example.com:8080/v1"),
+            |id| format!("{id}"),
+        ];
+        for name in shapes {
+            let mut names = [0; SHARDS];
+            for id in 0..1600 {
+                let shard = registry.shard(&name(id));
+                names[registry.shards.iter().position(|it| std::ptr::eq(it, shard)).unwrap()] += 1;
+            }
+            assert!(names.iter().all(|names| (50..=200).contains(names)), "{names:?}");
+        }
     }
 }

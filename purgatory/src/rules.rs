@@ -50,7 +50,7 @@ impl Rules {
     }
 
     /// What these rules, and then those of the factory, say of an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn outcome<E: 'static>(&self, factory: &Self, error: &E) -> Outcome {
         if self.0.is_none() && factory.0.is_none() {
             return Outcome::Failure;

@@ -47,14 +47,14 @@ impl Word {
     }
 
     /// The generation, if the circuit is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn closed(&self) -> Option<u64> {
         let word = self.0.load(Ordering::Relaxed);
         (word & OPEN == 0).then_some(word >> 2)
     }
 
     /// Whether the circuit is closed, in that generation, with no failure outstanding.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_clean(&self, generation: u64) -> bool {
         self.0.load(Ordering::Relaxed) == generation << 2 | CLEAN
     }

@@ -27,7 +27,7 @@ impl Callsite {
     }
 
     /// The breaker: one look-up by name in the life of the program, but for scopes.
-    #[inline]
+    #[inline(always)]
     pub fn breaker(&'static self) -> Breaker {
         if global::scopes_exist() {
             if let Some(breaker) = self.breaker_in_scope() {
@@ -66,7 +66,7 @@ enum Kept {
 }
 
 impl Breaker {
-    #[inline]
+    #[inline(always)]
     pub fn acquire(&self) -> Result<Pass<'_>, Rejected> {
         match &self.0 {
             Kept::Here(breaker) => breaker,

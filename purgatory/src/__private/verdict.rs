@@ -23,7 +23,7 @@ pub trait Settle: Sized {
 }
 
 impl<T, E: 'static> Settle for Result<T, E> {
-    #[inline]
+    #[inline(always)]
     fn settle<B: Borrow<CircuitBreaker>>(self, mut permit: Permit<B>) -> Self {
         permit.end_with(&self);
         self
@@ -31,7 +31,7 @@ impl<T, E: 'static> Settle for Result<T, E> {
 }
 
 impl<T> Settle for Option<T> {
-    #[inline]
+    #[inline(always)]
     fn settle<B: Borrow<CircuitBreaker>>(self, mut permit: Permit<B>) -> Self {
         permit.end(if self.is_some() { Outcome::Success } else { Outcome::Failure });
         self
@@ -62,7 +62,7 @@ async fn settled<F: Future<Output: Settle>>(mut permit: Permit, body: F) -> F::O
     ret.settle(permit)
 }
 
-#[inline]
+#[inline(always)]
 pub fn settle<R: Settle>(permit: Pass<'_>, ret: R) -> R {
     ret.settle(permit)
 }
@@ -88,7 +88,7 @@ impl<T, E: 'static> Fallible for Result<T, E> {
 }
 
 /// Settles with the value; `decide` comes before the rules of the factory.
-#[inline]
+#[inline(always)]
 pub fn settle_with<R: Fallible>(
     mut permit: Pass<'_>,
     ret: R,
@@ -103,7 +103,7 @@ pub fn settle_with<R: Fallible>(
 }
 
 /// Settles the permit if the value is a failure by `failure_if`; if not, hands both back.
-#[inline]
+#[inline(always)]
 pub fn judge<'a, R>(
     mut permit: Pass<'a>,
     ret: R,
@@ -155,7 +155,7 @@ impl<R> OpaqueKind for &Kind<'_, R> {
 }
 
 impl Known {
-    #[inline]
+    #[inline(always)]
     pub fn settle<R: Settle>(self, permit: Pass<'_>, ret: R) -> R {
         ret.settle(permit)
     }
@@ -163,7 +163,7 @@ impl Known {
 
 impl Opaque {
     /// What `failure_if` has let pass is a success.
-    #[inline]
+    #[inline(always)]
     pub fn settle<R>(self, permit: Pass<'_>, ret: R) -> R {
         permit.success();
         ret
@@ -224,7 +224,7 @@ impl<E: From<Rejected>> RejectedError for E {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub fn reject<R: FromRejected>(rejected: Rejected) -> R {
     R::from_rejected(rejected)
 }
