@@ -24,7 +24,7 @@ pub(crate) struct Args {
     pub(crate) name: Option<Name>,
     /// The arguments of the setters of `Config` that are to be called.
     pub(crate) settings: Vec<(Setting, Ident)>,
-    /// The errors that are no failures, in the order written.
+    /// The errors that are not failures, in the order written.
     pub(crate) exempt: Vec<(Exempt, Matcher)>,
     pub(crate) failure_if: Option<Matcher>,
     pub(crate) fallback: Option<Expr>,
