@@ -89,7 +89,8 @@ impl Timestamp {
 /// A source of time that does not depend on the time of day.
 ///
 /// It should never go backwards. If it does, nothing breaks: an open circuit stays open for that
-/// much longer. It must not panic. It is never read while a lock of the library is held.
+/// much longer. It must not panic: the outcome of the call that it is asked for would be lost. It is never
+/// read while a lock of the library is held.
 ///
 /// ```
 /// use purgatory::{Clock, Timestamp};

@@ -91,7 +91,8 @@
 //!
 //! # In tests
 //!
-//! ```
+#![cfg_attr(feature = "macros", doc = "```")]
+#![cfg_attr(not(feature = "macros"), doc = "```ignore")]
 //! use std::time::Duration;
 //! use purgatory::{CircuitBreakerFactory, ManualClock, circuit_breaker};
 //!

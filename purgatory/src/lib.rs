@@ -18,7 +18,8 @@
 //! When a dependency keeps failing, its circuit opens: calls are turned away at once, the dependency
 //! gets room to recover, and a probe finds out when it has.
 //!
-//! ```
+#![cfg_attr(feature = "macros", doc = "```")]
+#![cfg_attr(not(feature = "macros"), doc = "```ignore")]
 //! use purgatory::{Rejected, circuit_breaker};
 //! # #[derive(Debug)] struct Card;
 //! # #[derive(Debug)] struct Receipt;
