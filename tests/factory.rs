@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use purgatory::{
-    CircuitBreakerFactory, Config, ConfigError, Name, Permit, RemoveError, Settings, State,
+    CircuitBreakerFactory, Config, ConfigError, ManualClock, Name, Permit, RemoveError, Settings,
+    State, SystemClock,
 };
 use purgatory_tests::{World, trip};
 
@@ -303,4 +304,15 @@ fn whoever_holds_a_breaker_is_given_the_same_circuit_while_others_try_to_remove_
             let _ = factory.remove("payments");
         }
     });
+}
+
+#[test]
+fn the_system_clock_given_by_name_is_the_default() {
+    let builder = CircuitBreakerFactory::builder();
+    let default = format!("{builder:?}");
+    assert_eq!(format!("{:?}", builder.clock(SystemClock)), default);
+    assert_ne!(
+        format!("{:?}", CircuitBreakerFactory::builder().clock(ManualClock::new())),
+        default
+    );
 }

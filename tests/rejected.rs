@@ -74,6 +74,12 @@ fn the_wait_is_rounded_to_what_a_reader_cares_for() {
 }
 
 #[test]
+fn debug_shows_what_can_be_asked() {
+    let text = r#"Rejected { circuit: "payments", reason: Open, retry_after: 12s }"#;
+    assert_eq!(format!("{:?}", rejected_with(Duration::from_secs(12))), text);
+}
+
+#[test]
 fn a_name_is_quoted_in_messages() {
     let world = World::new();
     let breaker = world.factory.get_breaker_with(r#"a "b" \c"#, ONE).unwrap();

@@ -216,4 +216,8 @@ fn the_rejection_of_another_breaker_can_be_ignored() {
     assert_eq!(verdict::<BoxError>(&outer, call().into()), Verdict::Ignored);
     let outer = breaker(builder().ignore_all::<Rejected>().look_into::<purgatory::Error<Status>>());
     assert_eq!(verdict(&outer, call()), Verdict::Ignored);
+    let outer = breaker(builder()).ignore_all::<Rejected>();
+    assert_eq!(verdict(&outer, call()), Verdict::Failure);
+    let outer = outer.look_into::<purgatory::Error<Status>>();
+    assert_eq!(verdict(&outer, call()), Verdict::Ignored);
 }

@@ -117,9 +117,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
 /// The monotonic clock of the operating system, the default.
 ///
-/// Rejections that no listener is told of read its coarse form where there is one (`CLOCK_MONOTONIC_COARSE`, on Linux and
-/// Android), which lags behind by up to a tick of the system (1 to 10 ms) and never runs ahead. Near
-/// the end of the ttl the exact form decides, so a circuit turns half-open neither early nor late.
+/// Rejections that no listener is told of read its coarse form where there is one
+/// (`CLOCK_MONOTONIC_COARSE`, on Linux and Android), which lags behind by up to a tick of the system
+/// (1 to 10 ms) and never runs ahead. Near the end of the ttl the exact form decides, so a circuit
+/// turns half-open neither early nor late.
 ///
 /// ```
 /// use purgatory::{Clock, SystemClock};

@@ -166,13 +166,18 @@ struct Entered {
 impl Entered {
     fn new(factory: &CircuitBreakerFactory) -> Self {
         SCOPES.fetch_add(1, Ordering::Relaxed);
-        Self { before: SCOPE.replace(Some(factory.clone())) }
+        Self { before: replace_scope(Some(factory.clone())) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        SCOPE.set(self.before.take());
+        replace_scope(self.before.take());
         SCOPES.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// While the thread ends, its scope may be gone before a future that is dropped in one.
+fn replace_scope(factory: Option<CircuitBreakerFactory>) -> Option<CircuitBreakerFactory> {
+    SCOPE.try_with(|scope| scope.replace(factory)).ok().flatten()
 }

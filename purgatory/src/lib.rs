@@ -108,8 +108,8 @@
 //!
 //! While its circuit is closed and nothing has failed, a call costs two loads of one atomic word: no
 //! write, lock, clock or allocation, and threads share only memory that nobody writes. A rejection
-//! reads the coarse clock and counts itself. Failures and changes of state take a short lock, under
-//! which no code of yours runs. The README has measured figures.
+//! reads the coarse clock and counts itself. Failures, changes of state, and rejections that a listener is
+//! told of take a short lock, under which no code of yours runs. The README has measured figures.
 //!
 //! # When not to use it
 //!

@@ -16,10 +16,11 @@ use crate::sync::{self, AtomicU64, Ordering, RwLock};
 /// meanwhile: a listener may use the breaker and the factory, also to add and remove listeners.
 ///
 /// At any time one call at most waits for the listener, while the others go on. It delivers what they
-/// cause as well, up to 1024 events; what is left then is delivered by the next use of the circuit. So
-/// a listener that takes time should hand over to a queue of its own, and one that causes an event of
-/// its own for each that it is told goes on for as long as the circuit is used. A panic in a listener reaches neither the call nor the
-/// other listeners; it is counted, see
+/// cause as well, up to 1024 events; what is left then is delivered with the circuit's next event. So a
+/// listener that takes time should hand over to a queue of its own, and one that causes an event of its
+/// own for each that it is told has each of its callers wait for 1024.
+///
+/// A panic in a listener reaches neither the call nor the other listeners; it is counted, see
 /// [`listener_panics`](crate::CircuitBreakerFactory::listener_panics). A listener that holds a factory
 /// or a breaker keeps it alive until it is removed, as they hold the listener.
 ///

@@ -23,9 +23,6 @@ struct Queue {
     delivering: bool,
 }
 
-/// How many events one call delivers at most. The next use of the circuit goes on.
-pub(crate) const AT_ONCE: usize = 1024;
-
 impl Outbox {
     /// Takes an event, unless it is a frequent one and a stuck listener has let too many pile up.
     pub(crate) fn push(&mut self, event: Event) {
@@ -55,7 +52,7 @@ impl Outbox {
         next
     }
 
-    /// Leaves the rest to somebody else.
+    /// Leaves the rest to whoever comes next with an event, or a reset.
     pub(crate) fn pause(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.delivering = false;
@@ -67,6 +64,9 @@ impl Outbox {
         self.dropped
     }
 }
+
+/// How many events one call delivers at most. The rest goes with the next event.
+pub(crate) const AT_ONCE: usize = 1024;
 
 /// 128 KiB of events.
 const MAX_WAITING: usize = 1024;
