@@ -47,8 +47,9 @@ pair! { bare_eager guarded_eager()
     }
 }
 
-/// A permit, and three words: the breaker that it borrows, and where the body has come to.
-const GROWTH: usize = size_of::<Permit>() + 3 * size_of::<usize>();
+/// A permit, and four words: the breaker that it borrows, where the body has come to, and what it may have to
+/// wait for.
+const GROWTH: usize = size_of::<Permit>() + 4 * size_of::<usize>();
 
 /// The sizes of two futures that come to the same.
 fn sizes<B, G>(bare: B, guarded: G) -> (usize, usize)

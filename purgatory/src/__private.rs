@@ -11,7 +11,8 @@ pub use self::verdict::{
     Fallible, FromRejected, Kind, Known, KnownKind, Opaque, OpaqueKind, RejectedError, Settle,
     judge, reject, settle, settle_with,
 };
-pub use crate::guarded::Guarded;
+pub use crate::guarded::{Admitted, Guarded};
+pub use crate::locked::Pause;
 pub use crate::{CircuitBreaker, CircuitBreakerFactory, Config, Outcome, Permit, Rejected};
 
 use crate::permit::Unsettled;
@@ -31,7 +32,7 @@ pub fn call<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Guards the body of an async function. Cancelled, it counts as nothing.
+/// Guards the body of an async function.
 #[inline(always)]
 pub fn guard<'a, 'b, F: Future>(
     permit: &'a mut Pass<'b>,
@@ -40,14 +41,20 @@ pub fn guard<'a, 'b, F: Future>(
     Guarded::new(permit, body)
 }
 
-/// Guards the body of an async function. Cancelled, it counts as a failure.
+/// The same, after the pause that the permit may need.
 #[inline(always)]
-pub fn guard_cancel_fails<'a, 'b, F: Future>(
+pub fn guard_after<'a, 'b, F: Future>(
+    pause: Option<Box<Pause<'b>>>,
     permit: &'a mut Pass<'b>,
     body: F,
-) -> Guarded<'a, &'b CircuitBreaker, F> {
-    permit.unsettled(Unsettled::Failure);
-    Guarded::new(permit, body)
+) -> Admitted<'a, 'b, F> {
+    Admitted::new(pause, Guarded::new(permit, body))
+}
+
+/// Cancelled, the call counts as a failure; else it counts as nothing.
+#[inline(always)]
+pub fn cancel_fails(permit: &mut Pass<'_>) {
+    permit.fail_if_cancelled();
 }
 
 /// The permit of an annotated function, which holds the breaker in a local.

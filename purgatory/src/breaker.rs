@@ -2,13 +2,15 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+use crate::circuit::Ticket;
 use crate::config::Settings;
 use crate::error::{Error, Rejected};
 use crate::guarded::Guarded;
-use crate::locked::LockedCircuit;
+use crate::locked::{Declined, LockedCircuit, Pause};
 use crate::name::Name;
 use crate::outcome::Outcome;
 use crate::permit::{Permit, Unsettled};
@@ -105,7 +107,7 @@ impl CircuitBreaker {
         &self,
         call: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, Error<E>> {
-        let mut permit = self.permit()?;
+        let mut permit = self.permit_async().await?;
         // Making the future is part of the call: a panic in it is a failure.
         let between_polls = permit.unsettled(Unsettled::Failure);
         let body = call();
@@ -135,10 +137,69 @@ impl CircuitBreaker {
         Ok(Permit::for_user(self, self.locked.acquire()?))
     }
 
+    /// As [`acquire`](Self::acquire), in a task.
+    ///
+    /// It makes a difference only to a circuit that is [shared](crate::FactoryBuilder::storage): a call
+    /// that asks for leave to be a probe waits for the storage, up to
+    /// [`probe_wait`](crate::StorageOptions::probe_wait()), and here without blocking the thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it ends, it gives back what it would have got.
+    ///
+    /// ```
+    /// # use purgatory::CircuitBreakerFactory;
+    /// # let future = async {
+    /// let breaker = CircuitBreakerFactory::new().get_breaker("payments")?;
+    /// let permit = breaker.acquire_async().await?;
+    /// permit.success();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # };
+    /// # futures_executor::block_on(future).unwrap();
+    /// ```
+    #[inline]
+    pub async fn acquire_async(&self) -> Result<Permit<&Self>, Rejected> {
+        Ok(Permit::for_user(self, self.ticket_async().await?))
+    }
+
     /// [`acquire`](Self::acquire) for those who say themselves what a drop means.
     #[inline(always)]
     pub(crate) fn permit(&self) -> Result<Permit<&Self>, Rejected> {
         Ok(Permit::new(self, self.locked.acquire()?))
+    }
+
+    /// The same in a task: a permit, or one that is given when the pause is over.
+    #[inline(always)]
+    pub(crate) fn permit_or_pause(
+        &self,
+    ) -> Result<(Permit<&Self>, Option<Box<Pause<'_>>>), Rejected> {
+        match self.locked.acquire_or_wait() {
+            Ok(ticket) => Ok((Permit::new(self, ticket), None)),
+            Err(Declined::Rejected(rejected)) => Err(rejected),
+            Err(Declined::Pause(pause)) => Ok((Permit::to_be_given(self), Some(Box::new(pause)))),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) async fn permit_async(&self) -> Result<Permit<&Self>, Rejected> {
+        Ok(Permit::new(self, self.ticket_async().await?))
+    }
+
+    #[inline(always)]
+    async fn ticket_async(&self) -> Result<Ticket, Rejected> {
+        match self.locked.acquire_or_wait() {
+            Ok(ticket) => Ok(ticket),
+            Err(Declined::Rejected(rejected)) => Err(rejected),
+            Err(Declined::Pause(pause)) => {
+                // Boxed, so that the futures of guarded calls do not grow for what is rare.
+                let mut pause = Box::new(pause);
+                poll_fn(|cx| pause.poll(cx)).await
+            }
+        }
     }
 
     /// Counts errors of type `E` as successes, if `when` holds; if not, they are failures.

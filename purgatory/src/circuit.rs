@@ -2,7 +2,11 @@
 //!
 //! Time comes in as an argument, and what happened goes out as a value.
 
+#[cfg(feature = "storage")]
+mod fleet;
 mod probes;
+#[cfg(feature = "storage")]
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +18,12 @@ use crate::outcome::Outcome;
 use crate::state::State;
 
 pub(crate) use self::probes::ProbeId;
+#[cfg(not(feature = "storage"))]
 use self::probes::Probes;
+#[cfg(feature = "storage")]
+pub(crate) use self::probes::{Lease, Probes};
+#[cfg(feature = "storage")]
+pub(crate) use self::run::Run;
 
 /// One circuit.
 ///
@@ -31,7 +40,11 @@ use self::probes::Probes;
 ///
 /// The inputs are [`acquire`](Self::acquire), [`settle`](Self::settle) and [`reset`](Self::reset);
 /// everything else only looks. How failures become a trip is known to nobody else.
-#[derive(Debug)]
+///
+/// The same machine is what the processes of a fleet share, in the time of their storage: then
+/// outcomes come as a [`Run`], evidence with the time at which it was found, and what the others did
+/// is [followed](Self::follow).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Circuit {
     settings: Settings,
     generation: u64,
@@ -40,8 +53,8 @@ pub(crate) struct Circuit {
 }
 
 /// A state, with what is known only in it.
-#[derive(Debug)]
-enum Phase {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
     Closed { failures: u32 },
     Open { until: Timestamp },
     HalfOpen(Probes),
@@ -94,6 +107,15 @@ impl Circuit {
 
     /// Asks for leave to make one call.
     pub(crate) fn acquire(&mut self, now: Timestamp) -> (Result<Ticket, Refusal>, Option<Change>) {
+        self.acquire_as(now, None)
+    }
+
+    /// As [`acquire`](Self::acquire). If the call becomes a probe, this is its id; else it is the next one.
+    pub(crate) fn acquire_as(
+        &mut self,
+        now: Timestamp,
+        id: Option<ProbeId>,
+    ) -> (Result<Ticket, Refusal>, Option<Change>) {
         let change = match self.phase {
             Phase::Open { until } if now > until => {
                 Some(self.enter(Phase::HalfOpen(Probes::default()), Cause::TtlPassed, now))
@@ -104,7 +126,7 @@ impl Circuit {
         let answer = match &mut self.phase {
             Phase::Closed { .. } => Ok(Ticket { generation, probe: None }),
             Phase::Open { until } => Err(Refusal { reason: Reason::Open, until: *until }),
-            Phase::HalfOpen(probes) => match probes.admit(now, &self.settings) {
+            Phase::HalfOpen(probes) => match probes.admit(now, id, &self.settings) {
                 Ok(id) => Ok(Ticket { generation, probe: Some(id) }),
                 Err(until) => Err(Refusal { reason: Reason::ProbesBusy, until }),
             },

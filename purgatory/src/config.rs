@@ -39,6 +39,8 @@ pub struct Config {
     pub success_threshold: Option<u32>,
     /// What [`probe_lease`](Self::probe_lease()) was given.
     pub probe_lease: Option<Duration>,
+    /// What [`shared`](Self::shared()) was given.
+    pub shared: Option<bool>,
 }
 
 impl Config {
@@ -62,6 +64,7 @@ impl Config {
             half_open_probes: None,
             success_threshold: None,
             probe_lease: None,
+            shared: None,
         }
     }
 
@@ -136,6 +139,18 @@ impl Config {
         self
     }
 
+    /// Whether the circuit is shared with other processes, if its factory has a
+    /// [storage](crate::FactoryBuilder::storage); without one, no circuit is. Default: true.
+    ///
+    /// ```
+    /// # use purgatory::Config;
+    /// let config = Config::new().shared(false); // each process sees another replica
+    /// ```
+    pub const fn shared(mut self, shared: bool) -> Self {
+        self.shared = Some(shared);
+        self
+    }
+
     /// What `self` asks for, and where it asks for nothing, what `other` asks for.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
@@ -144,6 +159,7 @@ impl Config {
             half_open_probes: self.half_open_probes.or(other.half_open_probes),
             success_threshold: self.success_threshold.or(other.success_threshold),
             probe_lease: self.probe_lease.or(other.probe_lease),
+            shared: self.shared.or(other.shared),
         }
     }
 
@@ -244,6 +260,20 @@ pub struct Settings {
     pub success_threshold: u32,
     /// How long a probe holds its place, see [`Config::probe_lease()`].
     pub probe_lease: Duration,
+}
+
+impl From<Settings> for Config {
+    /// A config that asks for just these settings.
+    fn from(settings: Settings) -> Self {
+        Self {
+            threshold: Some(settings.threshold),
+            ttl: Some(settings.ttl),
+            half_open_probes: Some(settings.half_open_probes),
+            success_threshold: Some(settings.success_threshold),
+            probe_lease: Some(settings.probe_lease),
+            shared: None,
+        }
+    }
 }
 
 impl Settings {

@@ -1,6 +1,8 @@
 //! What listeners are told.
 
 use std::fmt;
+#[cfg(feature = "storage")]
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::config::{Config, Settings};
@@ -8,6 +10,8 @@ use crate::error::Rejected;
 use crate::name::Name;
 use crate::outcome::Outcome;
 use crate::state::State;
+#[cfg(feature = "storage")]
+use crate::storage::StorageError;
 
 /// Something that happened to a circuit.
 ///
@@ -93,10 +97,71 @@ pub enum Event {
         /// What is in force.
         in_force: Settings,
     },
+    /// Another process shares the circuit with other settings. Each goes by its own; how long the circuit
+    /// stays open is decided by the one that opened it.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    FleetConflict {
+        /// The circuit.
+        circuit: Name,
+        /// What is in force here.
+        ours: Settings,
+        /// What is in force in the process that wrote last.
+        theirs: Settings,
+    },
+    /// A newer version of this crate has written the record of the circuit. It is obeyed, and not
+    /// overwritten.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    RecordNewer {
+        /// The circuit.
+        circuit: Name,
+    },
+    /// What the storage has for the circuit is no record. It is treated as if it were not there.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    RecordGarbled {
+        /// The circuit.
+        circuit: Name,
+    },
+    /// The storage cannot share this circuit, or not as it should; if there is no circuit, any of them.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    StorageRefused {
+        /// The circuit.
+        circuit: Option<Name>,
+        /// Why.
+        cause: StorageError,
+    },
+    /// The storage is away: from here on each process goes on alone.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    StorageDown {
+        /// Why.
+        cause: StorageError,
+    },
+    /// The storage is there, and what it has is known.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    StorageUp {
+        /// For how long it was away.
+        down_for: Duration,
+        /// Failures that were counted meanwhile, and are added now.
+        merged: u64,
+        /// Failures that were counted meanwhile, and do not matter any more.
+        discarded: u64,
+    },
+    /// The factory and its breakers are gone, and sharing has ended.
+    #[cfg(feature = "storage")]
+    #[non_exhaustive]
+    StorageClosed {
+        /// Failures that did not reach the storage any more.
+        discarded: u64,
+    },
 }
 
 impl Event {
-    /// The name of the circuit.
+    /// The name of the circuit; empty, as no name is, if something happened to the storage of all.
     ///
     /// ```
     /// # use purgatory::{Event, Listener};
@@ -106,6 +171,14 @@ impl Event {
     /// ```
     pub fn circuit(&self) -> &str {
         match self {
+            #[cfg(feature = "storage")]
+            Self::FleetConflict { circuit, .. }
+            | Self::RecordNewer { circuit }
+            | Self::RecordGarbled { circuit } => circuit,
+            #[cfg(feature = "storage")]
+            Self::StorageRefused { circuit, .. } => circuit.as_deref().unwrap_or_default(),
+            #[cfg(feature = "storage")]
+            Self::StorageDown { .. } | Self::StorageUp { .. } | Self::StorageClosed { .. } => "",
             Self::Created { circuit, .. }
             | Self::StateChanged { circuit, .. }
             | Self::Failed { circuit, .. }
@@ -117,7 +190,9 @@ impl Event {
     }
 
     /// The kind of event in snake case: `circuit_breaker_created`, `state_changed`, `failed`,
-    /// `recovered` (the names of Python's hooks), `rejected`, `late` or `config_conflict`.
+    /// `recovered` (the names of Python's hooks), `rejected`, `late`, `config_conflict`, and of shared
+    /// circuits `fleet_conflict`, `record_newer`, `record_garbled`, `storage_refused`,
+    /// `storage_down`, `storage_up`, `storage_closed`.
     ///
     /// ```
     /// # use purgatory::{Event, Listener};
@@ -134,13 +209,30 @@ impl Event {
             Self::Rejected { .. } => "rejected",
             Self::Late { .. } => "late",
             Self::ConfigConflict { .. } => "config_conflict",
+            #[cfg(feature = "storage")]
+            Self::FleetConflict { .. } => "fleet_conflict",
+            #[cfg(feature = "storage")]
+            Self::RecordNewer { .. } => "record_newer",
+            #[cfg(feature = "storage")]
+            Self::RecordGarbled { .. } => "record_garbled",
+            #[cfg(feature = "storage")]
+            Self::StorageRefused { .. } => "storage_refused",
+            #[cfg(feature = "storage")]
+            Self::StorageDown { .. } => "storage_down",
+            #[cfg(feature = "storage")]
+            Self::StorageUp { .. } => "storage_up",
+            #[cfg(feature = "storage")]
+            Self::StorageClosed { .. } => "storage_closed",
         }
     }
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.circuit())?;
+        match self.circuit() {
+            "" => f.write_str("storage: ")?,
+            circuit => write!(f, "{circuit}: ")?,
+        }
         match self {
             Self::Created { .. } => f.write_str("created"),
             Self::StateChanged { change, .. } => change.fmt(f),
@@ -149,6 +241,24 @@ impl fmt::Display for Event {
             Self::Rejected { rejected, .. } => write!(f, "rejected, {}", rejected.reason()),
             Self::Late { outcome, .. } => write!(f, "late {outcome}"),
             Self::ConfigConflict { .. } => f.write_str("asked for with other settings"),
+            #[cfg(feature = "storage")]
+            Self::FleetConflict { .. } => f.write_str("shared with other settings"),
+            #[cfg(feature = "storage")]
+            Self::RecordNewer { .. } => f.write_str("shared in a newer format"),
+            #[cfg(feature = "storage")]
+            Self::RecordGarbled { .. } => f.write_str("stored as something that is no record"),
+            #[cfg(feature = "storage")]
+            Self::StorageRefused { cause, .. } => write!(f, "not shared, {cause}"),
+            #[cfg(feature = "storage")]
+            Self::StorageDown { cause } => write!(f, "down, {cause}"),
+            #[cfg(feature = "storage")]
+            Self::StorageUp { down_for, merged, discarded } => {
+                write!(f, "up after {down_for:?}, {merged} failures merged, {discarded} discarded")
+            }
+            #[cfg(feature = "storage")]
+            Self::StorageClosed { discarded } => {
+                write!(f, "closed, {discarded} failures discarded")
+            }
         }
     }
 }
@@ -214,6 +324,8 @@ pub enum Cause {
     ProbeFailed,
     /// To closed, by [`CircuitBreaker::reset`](crate::CircuitBreaker::reset).
     Reset,
+    /// Another process changed it, and this one follows.
+    Shared,
 }
 
 impl fmt::Display for Cause {
@@ -224,6 +336,7 @@ impl fmt::Display for Cause {
             Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::Reset => f.write_str("reset"),
+            Self::Shared => f.write_str("as in another process"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Name to breaker.
 
 mod builder;
+#[cfg(feature = "storage")]
+mod sharing;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,12 +13,16 @@ use crate::breaker::CircuitBreaker;
 use crate::config::Config;
 use crate::error::ConfigError;
 use crate::listener::{Listener, ListenerId};
+#[cfg(feature = "storage")]
+use crate::locked::FleetLink;
 use crate::locked::{Common, LockedCircuit};
 use crate::name::Name;
 use crate::registry::{Registry, RemoveError};
 use crate::snapshot::Snapshot;
 
 pub use self::builder::FactoryBuilder;
+#[cfg(feature = "storage")]
+pub use self::sharing::Unflushed;
 
 /// A registry of circuit breakers by name, with what they have in common: default settings, rules,
 /// listeners, clock.
@@ -45,6 +51,8 @@ struct Inner {
     defaults: Config,
     overrides: HashMap<Name, Config>,
     registry: Registry,
+    #[cfg(feature = "storage")]
+    link: Option<Arc<FleetLink>>,
 }
 
 impl CircuitBreakerFactory {
@@ -199,7 +207,12 @@ impl CircuitBreakerFactory {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
-        self.inner.registry.remove(name)
+        self.inner.registry.remove(name)?;
+        #[cfg(feature = "storage")]
+        if let Some(link) = &self.inner.link {
+            link.leave(name);
+        }
+        Ok(())
     }
 
     /// Adds a listener, for everything that happens from here on, and what is still on its way to the
@@ -249,16 +262,25 @@ impl CircuitBreakerFactory {
 
     /// Registers a circuit, unless somebody else has just done that.
     fn register(&self, name: Name, config: Config) -> CircuitBreaker {
-        let settings = self.asked(&name, config).or(self.inner.defaults).resolve();
-        let common = Arc::clone(&self.inner.common);
-        let new = Arc::new(LockedCircuit::new(name, settings, common));
+        let new = self.circuit(name.clone(), self.asked(&name, config).or(self.inner.defaults));
         match self.inner.registry.add(Arc::clone(&new)) {
             Ok(()) => {
                 new.announce();
+                #[cfg(feature = "storage")]
+                new.join();
                 CircuitBreaker::new(new)
             }
             Err(found) => self.compared(found, config),
         }
+    }
+
+    fn circuit(&self, name: Name, config: Config) -> Arc<LockedCircuit> {
+        let (settings, common) = (config.resolve(), Arc::clone(&self.inner.common));
+        #[cfg(feature = "storage")]
+        if let Some(link) = self.inner.link.as_ref().filter(|_| config.shared != Some(false)) {
+            return LockedCircuit::shared(name, settings, common, link);
+        }
+        Arc::new(LockedCircuit::new(name, settings, common))
     }
 
     fn compared(&self, found: Arc<LockedCircuit>, config: Config) -> CircuitBreaker {
@@ -269,6 +291,15 @@ impl CircuitBreakerFactory {
     /// What the code asks for, where it is not overridden.
     fn asked(&self, name: &str, config: Config) -> Config {
         self.inner.overrides.get(name).map_or(config, |overrides| overrides.or(config))
+    }
+}
+
+#[cfg(feature = "storage")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link {
+            link.close();
+        }
     }
 }
 

@@ -126,26 +126,44 @@
 //! | `anyhow` | no | rules find what lies inside an `anyhow::Error` |
 
 mod breaker;
+#[cfg(feature = "storage")]
+mod bump;
 mod circuit;
 mod clock;
 mod config;
+#[cfg(feature = "storage")]
+mod driver;
 mod error;
 mod event;
 mod factory;
 mod global;
 mod guarded;
 pub mod guide;
+#[cfg(feature = "storage")]
+mod link;
 mod listener;
 mod locked;
+#[cfg(feature = "storage")]
+mod mirror;
 mod name;
+#[cfg(feature = "storage")]
+mod offset;
 mod outbox;
 mod outcome;
 mod permit;
+#[cfg(feature = "storage")]
+mod record;
 mod registry;
 mod rules;
 mod snapshot;
 mod state;
+#[cfg(feature = "storage")]
+pub mod storage;
 mod sync;
+#[cfg(feature = "storage")]
+mod update;
+#[cfg(feature = "storage")]
+mod waiter;
 mod word;
 
 #[doc(hidden)]
@@ -166,6 +184,8 @@ pub use crate::permit::Permit;
 pub use crate::registry::RemoveError;
 pub use crate::snapshot::Snapshot;
 pub use crate::state::State;
+#[cfg(feature = "storage")]
+pub use crate::storage::{Consistency, MemoryStorage, Storage, StorageOptions};
 
 #[doc = include_str!("attribute.md")]
 #[cfg(feature = "macros")]

@@ -1,5 +1,9 @@
 //! A circuit as threads share it: behind its lock, with the word that most calls read instead.
 
+mod machine;
+#[cfg_attr(not(feature = "storage"), path = "locked/alone.rs")]
+mod shared;
+
 use std::sync::Arc;
 
 use crate::circuit::{Circuit, Effect, Refusal, Settled, Ticket, View};
@@ -16,6 +20,12 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 use crate::word::Word;
+
+use self::machine::{Acquired, Machine};
+#[cfg(feature = "storage")]
+pub(crate) use self::shared::FleetLink;
+pub use self::shared::Pause;
+use self::shared::Stage;
 
 /// What the circuits of a factory have in common.
 #[derive(Debug)]
@@ -40,23 +50,35 @@ pub(crate) struct LockedCircuit {
 
 #[derive(Debug)]
 struct Inner {
-    circuit: Circuit,
+    machine: Machine,
     outbox: Outbox,
     late: u64,
+}
+
+/// Why a call is not admitted at once.
+#[derive(Debug)]
+pub(crate) enum Declined<'a> {
+    Rejected(Rejected),
+    /// It has to wait for the storage.
+    Pause(Pause<'a>),
 }
 
 impl LockedCircuit {
     /// A closed circuit. The event of its creation is delivered by [`announce`](Self::announce).
     pub(crate) fn new(name: Name, settings: Settings, common: Arc<Common>) -> Self {
-        let circuit = Circuit::new(settings, common.clock.now());
+        let machine = Machine::Local(Circuit::new(settings, common.clock.now()));
+        Self::with_machine(name, settings, machine, common)
+    }
+
+    fn with_machine(name: Name, settings: Settings, machine: Machine, common: Arc<Common>) -> Self {
         let mut outbox = Outbox::default();
         if !common.listeners.is_empty() {
             outbox.push(Event::Created { circuit: name.clone(), settings });
         }
         Self {
-            word: Word::new(circuit.view()),
+            word: Word::new(machine.view()),
             rejected: AtomicU64::new(0),
-            inner: Mutex::new(Inner { circuit, outbox, late: 0 }),
+            inner: Mutex::new(Inner { machine, outbox, late: 0 }),
             name,
             common,
         }
@@ -78,28 +100,51 @@ impl LockedCircuit {
 
     #[inline(never)]
     fn acquire_unless_closed(&self) -> Result<Ticket, Rejected> {
+        match self.admit() {
+            Ok(ticket) => Ok(ticket),
+            Err(Declined::Rejected(rejected)) => Err(rejected),
+            Err(Declined::Pause(pause)) => self.wait(pause),
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), without ever blocking the thread.
+    #[inline(always)]
+    pub(crate) fn acquire_or_wait(&self) -> Result<Ticket, Declined<'_>> {
+        match self.word.closed() {
+            Some(generation) => Ok(Ticket { generation, probe: None }),
+            None => self.admit(),
+        }
+    }
+
+    #[inline(never)]
+    fn admit(&self) -> Result<Ticket, Declined<'_>> {
         // In this order: a listener that has been told of what the word shows is seen as well.
         if let View::Refusing(refusal) = self.word.view() {
             if self.common.listeners.is_empty() {
                 if let Some(at) = self.common.clock.not_after(refusal.until) {
-                    return Err(self.reject(refusal, at));
+                    return Err(Declined::Rejected(self.reject(refusal, at)));
                 }
             }
         }
-        self.acquire_locked()
+        self.acquire_locked(Stage::First)
     }
 
     #[cold]
-    fn acquire_locked(&self) -> Result<Ticket, Rejected> {
+    fn acquire_locked(&self, stage: Stage) -> Result<Ticket, Declined<'_>> {
         let now = self.common.clock.now();
-        self.with(|inner| {
-            let (answer, change) = inner.circuit.acquire(now);
-            self.note_change(inner, change);
-            answer.map_err(|refusal| {
-                let rejected = self.reject(refusal, now);
-                self.note(inner, |circuit| Event::Rejected { circuit, rejected: rejected.clone() });
-                rejected
-            })
+        self.with(|inner| match inner.machine.acquire(now, stage) {
+            Acquired::Answer(answer, change) => {
+                self.note_change(inner, change);
+                answer.map_err(|refusal| {
+                    let rejected = self.reject(refusal, now);
+                    self.note(inner, |circuit| Event::Rejected {
+                        circuit,
+                        rejected: rejected.clone(),
+                    });
+                    Declined::Rejected(rejected)
+                })
+            }
+            Acquired::Wait(waiting) => Err(Declined::Pause(self.pause(waiting))),
         })
     }
 
@@ -127,7 +172,7 @@ impl LockedCircuit {
     fn settle_locked(&self, ticket: Ticket, outcome: Outcome) {
         let now = self.common.clock.before_lock();
         self.with(|inner| {
-            let Settled { effect, change } = inner.circuit.settle(ticket, outcome, now);
+            let Settled { effect, change } = inner.machine.settle(ticket, outcome, now);
             match effect {
                 Some(Effect::Failed(failures)) => {
                     self.note(inner, |circuit| Event::Failed { circuit, failures });
@@ -150,7 +195,7 @@ impl LockedCircuit {
     pub(crate) fn reset(&self) {
         let now = self.common.clock.now();
         self.with(|inner| {
-            let change = inner.circuit.reset(now);
+            let change = inner.machine.reset(now);
             self.note_change(inner, change);
         });
     }
@@ -161,7 +206,7 @@ impl LockedCircuit {
             return;
         }
         self.with(|inner| {
-            let in_force = *inner.circuit.settings();
+            let in_force = *inner.machine.circuit().settings();
             if !asked.agrees_with(&in_force) {
                 self.note(inner, |circuit| Event::ConfigConflict { circuit, asked, in_force });
             }
@@ -177,17 +222,21 @@ impl LockedCircuit {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.word.view().state()
+        match self.word.view() {
+            // The word of a circuit that has to ask its storage says so in this way.
+            View::Probing => sync::lock(&self.inner).machine.circuit().state(),
+            view => view.state(),
+        }
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        *sync::lock(&self.inner).circuit.settings()
+        *sync::lock(&self.inner).machine.circuit().settings()
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let now = self.common.clock.now();
         let inner = sync::lock(&self.inner);
-        let circuit = &inner.circuit;
+        let circuit = inner.machine.circuit();
         Snapshot {
             name: self.name.clone(),
             state: circuit.state(),
@@ -206,9 +255,11 @@ impl LockedCircuit {
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = sync::lock(&self.inner);
         let answer = change(&mut inner);
-        self.word.publish(inner.circuit.view());
+        self.word.publish(inner.machine.view());
         let deliver = inner.outbox.begin();
+        let news = Self::news(&mut inner);
         drop(inner);
+        news.tell();
         if deliver {
             self.deliver();
         }

@@ -51,6 +51,10 @@ pub struct Permit<B: Borrow<CircuitBreaker> = CircuitBreaker> {
 pub(crate) enum Unsettled {
     /// It is settled already.
     Nothing,
+    /// It is not given yet; then it will be ignored.
+    NotYet,
+    /// It is not given yet; then it will be a failure.
+    NotYetFailure,
     Ignored,
     Failure,
     /// A failure if the thread is panicking by then, else ignored.
@@ -76,6 +80,31 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
     #[inline(always)]
     fn with(breaker: B, Ticket { generation, probe }: Ticket, unsettled: Unsettled) -> Self {
         Self { breaker, generation, probe, unsettled }
+    }
+
+    /// A permit that is still to be given, and until then means nothing.
+    #[inline(always)]
+    pub(crate) fn to_be_given(breaker: B) -> Self {
+        Self::with(breaker, Ticket { generation: 0, probe: None }, Unsettled::NotYet)
+    }
+
+    /// Gives it.
+    pub(crate) fn give(&mut self, Ticket { generation, probe }: Ticket) {
+        self.generation = generation;
+        self.probe = probe;
+        self.unsettled = match self.unsettled {
+            Unsettled::NotYetFailure => Unsettled::Failure,
+            _ => Unsettled::Ignored,
+        };
+    }
+
+    /// Being dropped is a failure, once it is given.
+    #[inline(always)]
+    pub(crate) fn fail_if_cancelled(&mut self) {
+        self.unsettled = match self.unsettled {
+            Unsettled::NotYet => Unsettled::NotYetFailure,
+            _ => Unsettled::Failure,
+        };
     }
 
     /// The same permit with a breaker of its own, to move it into a task or a struct.
@@ -208,7 +237,7 @@ impl<B: Borrow<CircuitBreaker>> Drop for Permit<B> {
 #[cold]
 fn settle_dropped(breaker: &CircuitBreaker, ticket: Ticket, unsettled: Unsettled) {
     let outcome = match unsettled {
-        Unsettled::Nothing => return,
+        Unsettled::Nothing | Unsettled::NotYet | Unsettled::NotYetFailure => return,
         Unsettled::Failure => Outcome::Failure,
         Unsettled::FailureIfPanicking if thread::panicking() => Outcome::Failure,
         Unsettled::Ignored | Unsettled::FailureIfPanicking => Outcome::Ignored,

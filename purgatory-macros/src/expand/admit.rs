@@ -16,6 +16,14 @@ impl Site<'_> {
     //         Err(rejected) => return <rejected>,
     //     };
     //     let (c, d) = __arg2;
+    //
+    // Output, in a future: it waits for its permit together with the body, or the arguments would be in
+    // the future once more, for the time before it has one:
+    //     let (mut permit, pause) = match Breaker::acquire_or_pause(&breaker) {
+    //
+    // Output, in a future with a fallback:
+    //     let acquired = Breaker::acquire_async(&breaker).await;
+    //     let mut permit = match acquired {
     pub(super) fn admit(&self, name: &impl ToTokens) -> TokenStream {
         let private = self.private();
         let breaker = self.breaker(name);
@@ -28,15 +36,33 @@ impl Site<'_> {
                 #[allow(clippy::diverging_sub_expression, clippy::unused_unit)]
             }
         });
+        let (wait, permit, acquired) = if self.pauses() {
+            let acquired = hygienic!(#private::Breaker::acquire_or_pause(&breaker));
+            (None, hygienic!((mut permit, pause)), acquired)
+        } else if self.is_async {
+            let wait = hygienic! {
+                let acquired = #private::Breaker::acquire_async(&breaker).await;
+            };
+            (Some(wait), hygienic!(mut permit), hygienic!(acquired))
+        } else {
+            (None, hygienic!(mut permit), hygienic!(#private::Breaker::acquire(&breaker)))
+        };
         hygienic! {
             let breaker = #breaker;
+            #wait
             #allow
-            let mut permit = match #private::Breaker::acquire(&breaker) {
+            let #permit = match #acquired {
                 #private::core::result::Result::Ok(permit) => permit,
                 #private::core::result::Result::Err(rejected) => return #rejected,
             };
             #unpacked
         }
+    }
+
+    /// Whether the body waits for the permit: in a future, unless a fallback needs what the body takes, or
+    /// there is no way back once it has begun.
+    pub(super) fn pauses(&self) -> bool {
+        self.is_async && self.args.fallback.is_none() && !self.output.never
     }
 
     // Output, for a literal name:
@@ -113,7 +139,7 @@ impl Site<'_> {
     //     fallback(a, b, __arg2).await
     //
     // What else a fallback can be is its own output.
-    fn rejected(&self) -> TokenStream {
+    pub(super) fn rejected(&self) -> TokenStream {
         match &self.args.fallback {
             None => {
                 let private = self.private_at(self.output.start);

@@ -18,7 +18,7 @@ impl Site<'_> {
     // Output:
     //     async fn f(a: A, b: B) -> Ret {
     //         <admit>
-    //         <verdict on guard(&mut permit, async move <body>).await>
+    //         <verdict on guard_after(pause, &mut permit, async move <body>).await>
     //     }
     pub(super) fn async_fn(&self, function: &Function) -> TokenStream {
         let mentions = self.arguments.mentions(&function.body.tokens);
@@ -36,7 +36,7 @@ impl Site<'_> {
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             <verdict on guard(&mut permit, async move <body>).await>
+    //             <verdict on guard_after(pause, &mut permit, async move <body>).await>
     //         })
     //     }
     pub(super) fn lazy_future(&self, lazy: &Lazy) -> TokenStream {
@@ -57,7 +57,7 @@ impl Site<'_> {
     //         Box::pin(async move {
     //             <hint>
     //             <admit>
-    //             <verdict on guard(&mut permit, future).await>
+    //             <verdict on guard_after(pause, &mut permit, future).await>
     //         })
     //     }
     //
@@ -97,17 +97,37 @@ impl Site<'_> {
 
     // Output:
     //     <admit>
+    //     <verdict on match guard_after(pause, &mut permit, future).await {
+    //         Ok(ret) => ret,
+    //         Err(rejected) => return <rejected>,
+    //     }>
+    //
+    // Output, with a fallback, which may need what the future would have taken:
+    //     <admit>
     //     <verdict on guard(&mut permit, future).await>
+    //
+    // With `on_cancel = failure`, the verdict comes after
+    //     cancel_fails(&mut permit);
     fn awaiting(&self, name: &impl ToTokens, future: &TokenStream) -> TokenStream {
         let private = self.private();
-        let guard = match self.args.on_cancel {
-            Some((OnCancel::Failure, _)) => hygienic!(guard_cancel_fails),
-            _ => hygienic!(guard),
-        };
+        let cancel_fails = matches!(self.args.on_cancel, Some((OnCancel::Failure, _)))
+            .then(|| hygienic!(#private::cancel_fails(&mut permit);));
         let admit = self.admit(name);
-        let verdict = self.verdict(hygienic!(#private::#guard(&mut permit, #future).await));
+        let guarded = if self.pauses() {
+            let rejected = self.rejected();
+            hygienic! {
+                match #private::guard_after(pause, &mut permit, #future).await {
+                    #private::core::result::Result::Ok(ret) => ret,
+                    #private::core::result::Result::Err(rejected) => return #rejected,
+                }
+            }
+        } else {
+            hygienic!(#private::guard(&mut permit, #future).await)
+        };
+        let verdict = self.verdict(guarded);
         hygienic! {
             #admit
+            #cancel_fails
             #verdict
         }
     }

@@ -13,24 +13,51 @@ fn squeezed(tokens: &TokenStream) -> String {
     tokens.to_string().replace(' ', "")
 }
 
-/// What comes first, with this configuration, these lints allowed, and this way out.
-fn admit(config: &TokenStream, allow: &TokenStream, rejected: &TokenStream) -> TokenStream {
+/// What comes first, with this configuration, these lints allowed, this way to a permit, and this way out.
+fn admit(
+    config: &TokenStream,
+    allow: &TokenStream,
+    wait: &TokenStream,
+    [permit, acquired]: [&TokenStream; 2],
+    rejected: &TokenStream,
+) -> TokenStream {
     quote! {
         let breaker = {
             static __PURGATORY_CALLSITE: c::__private::Callsite =
                 c::__private::Callsite::new("n", #config);
             c::__private::Callsite::breaker(&__PURGATORY_CALLSITE)
         };
+        #wait
         #allow
-        let mut permit = match c::__private::Breaker::acquire(&breaker) {
+        let #permit = match #acquired {
             c::__private::core::result::Result::Ok(permit) => permit,
             c::__private::core::result::Result::Err(rejected) => return #rejected,
         };
     }
 }
 
-fn admit_or_reject() -> TokenStream {
-    admit(&quote!(c::__private::Config::new()), &quote!(), &quote!(c::__private::reject(rejected)))
+fn reject() -> TokenStream {
+    quote!(c::__private::reject(rejected))
+}
+
+/// What comes first in a future without a fallback.
+fn admit_or_pause() -> TokenStream {
+    let config = quote!(c::__private::Config::new());
+    let permit = quote!((mut permit, pause));
+    let acquired = quote!(c::__private::Breaker::acquire_or_pause(&breaker));
+    admit(&config, &quote!(), &quote!(), [&permit, &acquired], &reject())
+}
+
+/// What comes then.
+fn guard_after(future: &TokenStream) -> TokenStream {
+    let reject = reject();
+    quote! {
+        let ret = match c::__private::guard_after(pause, &mut permit, #future).await {
+            c::__private::core::result::Result::Ok(ret) => ret,
+            c::__private::core::result::Result::Err(rejected) => return #reject,
+        };
+        c::__private::settle(permit, ret)
+    }
 }
 
 fn hint(ty: &TokenStream, mentions: &TokenStream) -> TokenStream {
@@ -68,7 +95,9 @@ fn a_function() {
                 .half_open_probes(N)
         )),
         &quote!(),
-        &quote!(c::__private::reject(rejected)),
+        &quote!(),
+        [&quote!(mut permit), &quote!(c::__private::Breaker::acquire(&breaker))],
+        &reject(),
     );
     let hint = hint(&quote!(Result<_, E>), &quote!(let _ = &b; let _ = &a;));
     let expected = quote! {
@@ -95,6 +124,8 @@ fn an_async_function_with_a_fallback() {
             #[allow(unreachable_code, unused_braces)]
             #[allow(clippy::diverging_sub_expression, clippy::unused_unit)]
         },
+        &quote!(let acquired = c::__private::Breaker::acquire_async(&breaker).await;),
+        [&quote!(mut permit), &quote!(acquired)],
         &quote!(g(self, a, __arg2, __arg3).await),
     );
     let hint = hint(&quote!(()), &quote!(let _ = &__arg3; let _ = &a;));
@@ -102,7 +133,8 @@ fn an_async_function_with_a_fallback() {
         async fn f(self: Box<Self>, a: A, __arg2: B, __arg3: C) {
             #admit
             let (b, _) = __arg2;
-            let ret = c::__private::guard_cancel_fails(&mut permit, async move { #hint { a } }).await;
+            c::__private::cancel_fails(&mut permit);
+            let ret = c::__private::guard(&mut permit, async move { #hint { a } }).await;
             c::__private::settle(permit, ret)
         }
     };
@@ -119,14 +151,14 @@ fn a_lazy_future() {
             }
         },
     );
-    let (admit, hint) = (admit_or_reject(), hint(&quote!(X), &quote!()));
+    let (admit, hint) = (admit_or_pause(), hint(&quote!(X), &quote!()));
+    let guard = guard_after(&quote!(async move { #hint { g(a).await? } }));
     let expected = quote! {
         fn f(a: A) -> p::Pin<b::Box<dyn f::Future<Output = X> + Send>> {
             b::Box::pin(async move {
                 #hint
                 #admit
-                let ret = c::__private::guard(&mut permit, async move { #hint { g(a).await? } }).await;
-                c::__private::settle(permit, ret)
+                #guard
             })
         }
     };
@@ -138,15 +170,15 @@ fn an_eager_future() {
     let expansion =
         expanded("", quote! { fn f(a: A) -> Pin<Box<dyn Future<Output = X>>> { g(a); h() } });
     let whole = hint(&quote!(Pin<Box<dyn Future<Output = X>>>), &quote!(let _ = &a;));
-    let (admit, hint) = (admit_or_reject(), hint(&quote!(X), &quote!()));
+    let (admit, hint) = (admit_or_pause(), hint(&quote!(X), &quote!()));
+    let guard = guard_after(&quote!(future));
     let expected = quote! {
         fn f(a: A) -> Pin<Box<dyn Future<Output = X>>> {
             let future = c::__private::call(move || { #whole { g(a); h() } });
             c::__private::std::boxed::Box::pin(async move {
                 #hint
                 #admit
-                let ret = c::__private::guard(&mut permit, future).await;
-                c::__private::settle(permit, ret)
+                #guard
             })
         }
     };

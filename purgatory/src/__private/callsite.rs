@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::Rejected;
 use crate::factory::CircuitBreakerFactory;
 use crate::global;
+use crate::locked::Pause;
 use crate::name::Name;
 
 /// An annotated function with a literal name: it looks its breaker up once.
@@ -68,11 +69,26 @@ enum Kept {
 impl Breaker {
     #[inline(always)]
     pub fn acquire(&self) -> Result<Pass<'_>, Rejected> {
+        self.get().permit()
+    }
+
+    #[inline(always)]
+    pub async fn acquire_async(&self) -> Result<Pass<'_>, Rejected> {
+        self.get().permit_async().await
+    }
+
+    /// A permit, or one that is given after the pause.
+    #[inline(always)]
+    pub fn acquire_or_pause(&self) -> Result<(Pass<'_>, Option<Box<Pause<'_>>>), Rejected> {
+        self.get().permit_or_pause()
+    }
+
+    #[inline(always)]
+    fn get(&self) -> &CircuitBreaker {
         match &self.0 {
             Kept::Here(breaker) => breaker,
             Kept::Own(breaker) => breaker,
         }
-        .permit()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::Settings;
 ///
 /// A probe's place is a lease. Past its end the place may be given to another call; what the probe
 /// reports after all still counts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Probes {
     out: Vec<Lease>,
     last: Option<ProbeId>,
@@ -20,10 +20,10 @@ pub(crate) struct Probes {
 /// Which probe of its generation.
 pub(crate) type ProbeId = NonZeroU32;
 
-#[derive(Debug)]
-struct Lease {
-    id: ProbeId,
-    end: Timestamp,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) id: ProbeId,
+    pub(crate) end: Timestamp,
 }
 
 impl Probes {
@@ -31,6 +31,7 @@ impl Probes {
     pub(super) fn admit(
         &mut self,
         now: Timestamp,
+        id: Option<ProbeId>,
         settings: &Settings,
     ) -> Result<ProbeId, Timestamp> {
         if self.busy_until(settings).is_some_and(|until| now > until) {
@@ -40,7 +41,8 @@ impl Probes {
             return Err(until);
         }
         // After 2^32 probes an id comes again, long after the one before has reported or is lost.
-        let id = self.last.and_then(|last| last.checked_add(1)).unwrap_or(ProbeId::MIN);
+        let next = || self.last.and_then(|last| last.checked_add(1)).unwrap_or(ProbeId::MIN);
+        let id = id.unwrap_or_else(next);
         self.last = Some(id);
         self.out.push(Lease { id, end: now.saturating_add(settings.probe_lease) });
         Ok(id)
@@ -61,5 +63,34 @@ impl Probes {
     pub(super) fn busy_until(&self, settings: &Settings) -> Option<Timestamp> {
         let busy = self.out.len() >= settings.half_open_probes as usize;
         busy.then(|| self.out.iter().map(|lease| lease.end).min()).flatten()
+    }
+}
+
+#[cfg(feature = "storage")]
+impl Probes {
+    /// The probes as they were written down.
+    pub(crate) fn restored(out: Vec<Lease>, succeeded: u32) -> Self {
+        let last = out.last().map(|lease| lease.id);
+        Self { out, last, succeeded }
+    }
+
+    /// The places that are taken.
+    pub(crate) fn out(&self) -> &[Lease] {
+        &self.out
+    }
+
+    /// The same probes by another clock.
+    pub(crate) fn moved(&self, to: impl Fn(Timestamp) -> Timestamp) -> Self {
+        let out = self.out.iter().map(|lease| Lease { end: to(lease.end), ..*lease });
+        Self { out: out.collect(), ..*self }
+    }
+
+    /// How many probes have succeeded.
+    pub(crate) fn successes(&self) -> u32 {
+        self.succeeded
+    }
+
+    pub(super) fn holds(&self, id: ProbeId) -> bool {
+        self.out.iter().any(|lease| lease.id == id)
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "storage")]
+use super::sharing::Sharing;
 use super::{CircuitBreakerFactory, Inner};
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::Config;
@@ -40,6 +42,8 @@ pub struct FactoryBuilder {
     clock: TimeSource,
     listeners: Listeners,
     rules: Rules,
+    #[cfg(feature = "storage")]
+    pub(super) sharing: Sharing,
 }
 
 impl FactoryBuilder {
@@ -50,6 +54,8 @@ impl FactoryBuilder {
             clock: TimeSource::System,
             listeners: Listeners::new(),
             rules: Rules::default(),
+            #[cfg(feature = "storage")]
+            sharing: Sharing::default(),
         }
     }
 
@@ -258,6 +264,8 @@ impl FactoryBuilder {
     /// ```
     pub fn build(self) -> Result<CircuitBreakerFactory, ConfigError> {
         self.defaults.check()?;
+        #[cfg(feature = "storage")]
+        self.sharing.check()?;
         let mut overrides = HashMap::new();
         for (name, config) in &self.circuits {
             config.check().map_err(|invalid| ConfigError::from(invalid).of(name))?;
@@ -271,9 +279,15 @@ impl FactoryBuilder {
     pub(super) fn build_with(self, overrides: HashMap<Name, Config>) -> CircuitBreakerFactory {
         let Self { defaults, clock, listeners, rules, .. } = self;
         let common = Arc::new(Common { clock, listeners, rules });
-        CircuitBreakerFactory {
-            inner: Arc::new(Inner { common, defaults, overrides, registry: Registry::new() }),
-        }
+        let inner = Inner {
+            #[cfg(feature = "storage")]
+            link: self.sharing.start(&common),
+            common,
+            defaults,
+            overrides,
+            registry: Registry::new(),
+        };
+        CircuitBreakerFactory { inner: Arc::new(inner) }
     }
 }
 
@@ -285,6 +299,6 @@ impl fmt::Debug for FactoryBuilder {
             .field("clock", &self.clock)
             .field("listeners", &self.listeners)
             .field("rules", &self.rules)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

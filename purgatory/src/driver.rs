@@ -1,0 +1,347 @@
+//! What goes on between a factory and its storage, in the background.
+
+mod exchange;
+mod start;
+mod timers;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use self::exchange::Done;
+use self::timers::{Timer, Timers};
+use self::watch::Watched;
+use crate::event::Event;
+use crate::link::Flush;
+use crate::locked::{Common, FleetLink, LockedCircuit};
+use crate::name::Name;
+use crate::storage::{Storage, StorageError, StorageOptions};
+
+pub(crate) use self::start::{Spawn, start};
+
+/// Brings the requests of the circuits to the storage, and what the storage has to the circuits.
+///
+/// It is one task, and the only one that uses the storage. Callers never wait for it but as
+/// [`mirror`](crate::mirror) says, and then no longer than their patience.
+struct Driver {
+    storage: Arc<dyn Storage>,
+    link: Arc<FleetLink>,
+    common: Arc<Common>,
+    options: StorageOptions,
+    phase: Phase,
+    /// Grows with every connection: what belongs to an earlier one is not heard.
+    epoch: u64,
+    watch: JoinSet<WatchEnd>,
+    watched: Arc<Watched>,
+    requests: JoinSet<Done>,
+    timers: Timers,
+    /// The circuits that the storage does not know all about. Their last breaker may be gone.
+    held: BTreeMap<Name, Arc<LockedCircuit>>,
+    flushes: Vec<(Instant, Flush)>,
+    /// When the storage was last up; at first, when the driver began.
+    down_since: Instant,
+    up_since: Instant,
+    /// Whether listeners know that it is down.
+    told_down: bool,
+    backoff: Duration,
+    /// Whether changes arrive by themselves.
+    hears: bool,
+    looked_at_all: Instant,
+    /// Set when the last handle is gone: when to end at the latest.
+    ending: Option<Instant>,
+}
+
+/// Of which connection, and why; without a cause if the storage has no watch.
+type WatchEnd = (u64, Option<StorageError>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Until a timer says to try again.
+    Down,
+    /// Until the watch is ready.
+    Connecting,
+    /// Until so many circuits have been read, with what was counted and not sent before.
+    Syncing {
+        left: usize,
+        pending: u64,
+        discarded: u64,
+    },
+    Up,
+}
+
+/// The first wait after the storage went down.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+
+/// For how long outcomes of a closed circuit gather after an update.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How often every circuit is read again, though changes arrive by themselves.
+const LOOK_AT_ALL: Duration = Duration::from_secs(30);
+
+/// How long a storage has to take what is left at the end.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+impl Driver {
+    fn new(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) -> Self {
+        let now = Instant::now();
+        Self {
+            storage,
+            options: link.options(),
+            link,
+            common,
+            phase: Phase::Down,
+            epoch: 0,
+            watch: JoinSet::new(),
+            watched: Arc::default(),
+            requests: JoinSet::new(),
+            timers: Timers::default(),
+            held: BTreeMap::new(),
+            flushes: Vec::new(),
+            down_since: now,
+            up_since: now,
+            told_down: false,
+            backoff: FIRST_BACKOFF,
+            hears: false,
+            looked_at_all: now,
+            ending: None,
+        }
+    }
+
+    /// Ends when the factory and all its breakers are gone.
+    async fn run(mut self) {
+        let link = Arc::clone(&self.link);
+        self.connect();
+        self.timers.after(self.options.poll, Timer::Tick);
+        while !self.is_over() {
+            // The order is that of urgency, and the same in every run.
+            tokio::select! {
+                biased;
+                Some(end) = self.watch.join_next() => self.watch_ended(end),
+                Some(done) = self.requests.join_next() => self.done(done),
+                () = link.news() => self.news(),
+                () = self.timers.next() => self.timer(),
+            }
+        }
+        let discarded = self.link.all().iter().map(|circuit| circuit.pending()).sum();
+        self.tell(Event::StorageClosed { discarded });
+    }
+
+    fn connect(&mut self) {
+        self.epoch += 1;
+        self.phase = Phase::Connecting;
+        self.watched = Arc::new(Watched::default());
+        self.link.forget_offset();
+        let storage = Arc::clone(&self.storage);
+        let watcher = watch::watcher(&self.link, &self.watched);
+        let epoch = self.epoch;
+        self.watch.spawn(async move {
+            match storage.watch(watcher) {
+                Some(watching) => (epoch, Some(watching.await)),
+                None => (epoch, None),
+            }
+        });
+    }
+
+    fn watch_ended(&mut self, end: Result<WatchEnd, JoinError>) {
+        match end {
+            Ok((epoch, _)) if epoch != self.epoch => {}
+            Ok((_, Some(cause))) => self.down(cause),
+            Ok((_, None)) => self.sync(false),
+            Err(error) if error.is_panic() => self.down(exchange::panicked()),
+            Err(_) => {}
+        }
+    }
+
+    /// Reads every circuit.
+    fn sync(&mut self, hears: bool) {
+        self.hears = hears;
+        let circuits = self.link.all();
+        let pending = circuits.iter().map(|circuit| circuit.pending()).sum();
+        let discarded = circuits.iter().map(|circuit| circuit.tally().discarded).sum();
+        self.phase = Phase::Syncing { left: circuits.len(), pending, discarded };
+        self.up_since = Instant::now();
+        self.looked_at_all = self.up_since;
+        circuits.iter().for_each(|circuit| self.pump(circuit));
+        self.synced(0);
+    }
+
+    /// So many more circuits have been read.
+    fn synced(&mut self, more: usize) {
+        let Phase::Syncing { left, pending, discarded } = self.phase else { return };
+        let left = left.saturating_sub(more);
+        self.phase = Phase::Syncing { left, pending, discarded };
+        if left > 0 {
+            return;
+        }
+        self.phase = Phase::Up;
+        let now: u64 = self.link.all().iter().map(|circuit| circuit.tally().discarded).sum();
+        let discarded = now.saturating_sub(discarded);
+        let merged = pending.saturating_sub(discarded);
+        self.told_down = false;
+        self.tell(Event::StorageUp { down_for: self.down_since.elapsed(), merged, discarded });
+    }
+
+    fn down(&mut self, cause: StorageError) {
+        if self.phase == Phase::Down {
+            return;
+        }
+        if self.up_since.elapsed() > self.options.max_backoff && self.is_up() {
+            self.backoff = FIRST_BACKOFF;
+        }
+        self.phase = Phase::Down;
+        self.watched.end();
+        self.watch.abort_all();
+        self.requests.abort_all();
+        if !self.told_down {
+            self.told_down = true;
+            self.down_since = Instant::now();
+            self.tell(Event::StorageDown { cause });
+        }
+        for circuit in self.link.all() {
+            circuit.unanswered();
+            self.hold(&circuit);
+        }
+        let spread = self.backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
+        self.timers.after(spread, Timer::Connect);
+        self.backoff = (self.backoff * 2).min(self.options.max_backoff);
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Syncing { .. } | Phase::Up)
+    }
+
+    /// Somebody has news: circuits, the watch, or those who wait for a flush.
+    fn news(&mut self) {
+        if self.phase == Phase::Connecting && self.watched.is_ready() {
+            self.sync(true);
+        }
+        if let Some(cause) = self.watched.take_unannounced() {
+            self.hears = false;
+            let cause = StorageError::Refused(cause);
+            self.tell(Event::StorageRefused { circuit: None, cause });
+        }
+        for circuit in self.link.take_news() {
+            if circuit.begins_to_ask() {
+                self.timers.after(self.options.probe_wait, Timer::Ask(Arc::downgrade(&circuit)));
+            }
+            self.pump(&circuit);
+        }
+        let flushes = self.link.take_flushes();
+        if !flushes.is_empty() {
+            for (timeout, flush) in flushes {
+                self.flushes.push((self.timers.after(timeout, Timer::Look), flush));
+            }
+            self.pump_all();
+        }
+        self.end_flushes();
+    }
+
+    fn pump_all(&mut self) {
+        for circuit in self.link.all() {
+            self.pump(&circuit);
+        }
+    }
+
+    /// Sends the next request of a circuit, if it has one.
+    fn pump(&mut self, circuit: &Arc<LockedCircuit>) {
+        if self.is_up() {
+            let impatient = !self.flushes.is_empty() || self.ending.is_some();
+            if let Some(request) = circuit.next(self.link.offset(), impatient) {
+                self.spawn(circuit, request);
+            }
+        }
+        self.hold(circuit);
+    }
+
+    fn hold(&mut self, circuit: &Arc<LockedCircuit>) {
+        if circuit.is_settled() {
+            self.held.remove(circuit.name());
+        } else if !self.held.contains_key(circuit.name()) {
+            self.held.insert(circuit.name().clone(), Arc::clone(circuit));
+        }
+    }
+
+    fn timer(&mut self) {
+        match self.timers.pop() {
+            Some(Timer::Connect) => self.connect(),
+            Some(Timer::Tick) => self.tick(),
+            Some(Timer::Linger(circuit)) => {
+                if let Some(circuit) = circuit.upgrade() {
+                    circuit.linger_over();
+                    self.pump(&circuit);
+                }
+            }
+            Some(Timer::Ask(circuit)) => {
+                if let Some(circuit) = circuit.upgrade() {
+                    circuit.give_up_ask();
+                }
+            }
+            Some(Timer::Look) => self.end_flushes(),
+            None => {}
+        }
+    }
+
+    /// Looks where news may have been missed.
+    fn tick(&mut self) {
+        if self.is_up() {
+            let all = !self.hears || self.looked_at_all.elapsed() >= LOOK_AT_ALL;
+            if all {
+                self.looked_at_all = Instant::now();
+            }
+            for circuit in self.link.all() {
+                if all || circuit.is_uneasy() {
+                    circuit.doubt();
+                    self.pump(&circuit);
+                }
+            }
+        }
+        self.end_flushes();
+        self.timers.after(self.options.poll.min(self.patience()), Timer::Tick);
+    }
+
+    fn patience(&self) -> Duration {
+        if self.link.is_closed() { FAREWELL / 2 } else { Duration::MAX }
+    }
+
+    /// Tells those who wait for it that everything has arrived.
+    fn end_flushes(&mut self) {
+        if !self.flushes.is_empty() && self.requests.is_empty() && self.is_settled() {
+            self.flushes.drain(..).for_each(|(_, flush)| flush.done());
+        }
+        self.flushes.retain(|(until, _)| Instant::now() < *until);
+    }
+
+    fn is_settled(&self) -> bool {
+        self.link.all().iter().all(|circuit| circuit.is_settled())
+    }
+
+    /// Whether nobody can use the circuits any more, and what they counted has arrived or will not.
+    fn is_over(&mut self) -> bool {
+        if !self.link.is_closed() {
+            return false;
+        }
+        if self.ending.is_none() {
+            let abandoned = |circuit: &Arc<LockedCircuit>| {
+                let ours = 1 + usize::from(self.held.contains_key(circuit.name()));
+                Arc::strong_count(circuit) <= ours
+            };
+            if !self.link.all().iter().all(abandoned) {
+                self.timers.after(FAREWELL / 2, Timer::Look);
+                return false;
+            }
+            self.ending = Some(Instant::now() + FAREWELL);
+            self.timers.after(FAREWELL, Timer::Look);
+            self.pump_all();
+        }
+        let late = self.ending.is_some_and(|end| Instant::now() >= end);
+        late || !self.is_up() || self.requests.is_empty() && self.is_settled()
+    }
+
+    fn tell(&self, event: Event) {
+        self.common.listeners.notify(&event);
+    }
+}

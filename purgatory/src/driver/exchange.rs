@@ -1,0 +1,168 @@
+//! One request to the storage, from the circuit and back.
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinError;
+use tokio::time;
+
+use super::timers::Timer;
+use super::{Driver, LINGER};
+use crate::bump::{Bump, rewrite, store_time};
+use crate::locked::{Common, FleetLink, LockedCircuit};
+use crate::mirror::Request;
+use crate::name::Name;
+use crate::storage::{Storage, StorageError, Stored, Versioned, Write};
+use crate::update::Update;
+
+/// A request that has come to its end.
+pub(super) struct Done {
+    circuit: Weak<LockedCircuit>,
+    epoch: u64,
+    is_load: bool,
+    result: Result<Stored, StorageError>,
+}
+
+/// What a request needs.
+struct Exchange {
+    storage: Arc<dyn Storage>,
+    link: Arc<FleetLink>,
+    common: Arc<Common>,
+    name: Name,
+}
+
+/// The longest wait between two attempts to write a record that others write as well.
+const MAX_CONTENTION: Duration = Duration::from_millis(50);
+
+impl Driver {
+    pub(super) fn spawn(&mut self, circuit: &Arc<LockedCircuit>, request: Request) {
+        let exchange = Exchange {
+            storage: Arc::clone(&self.storage),
+            link: Arc::clone(&self.link),
+            common: Arc::clone(&self.common),
+            name: circuit.name().clone(),
+        };
+        let (circuit, epoch) = (Arc::downgrade(circuit), self.epoch);
+        let is_load = matches!(request, Request::Load);
+        self.requests.spawn(async move {
+            let result = exchange.perform(request).await;
+            Done { circuit, epoch, is_load, result }
+        });
+    }
+
+    pub(super) fn done(&mut self, done: Result<Done, JoinError>) {
+        let done = match done {
+            Ok(done) if done.epoch == self.epoch && self.is_up() => done,
+            Err(error) if error.is_panic() => {
+                return self.down(panicked());
+            }
+            Ok(_) | Err(_) => return,
+        };
+        let circuit = done.circuit.upgrade();
+        let first = done.is_load && circuit.as_ref().is_none_or(|circuit| !circuit.is_synced());
+        match done.result {
+            Ok(stored) => {
+                if let Some(circuit) = &circuit {
+                    circuit.answered(stored, self.link.offset());
+                }
+            }
+            Err(StorageError::Unusable(cause)) => {
+                if let Some(circuit) = &circuit {
+                    circuit.unusable(cause);
+                }
+            }
+            Err(cause) => return self.down(cause),
+        }
+        if let Some(circuit) = &circuit {
+            if !done.is_load {
+                self.timers.after(LINGER, Timer::Linger(Arc::downgrade(circuit)));
+            }
+            self.pump(circuit);
+        }
+        self.synced(usize::from(first));
+        self.end_flushes();
+    }
+}
+
+pub(super) fn panicked() -> StorageError {
+    StorageError::Unavailable("the storage panicked".to_owned())
+}
+
+impl Exchange {
+    async fn perform(&self, request: Request) -> Result<Stored, StorageError> {
+        match request {
+            Request::Load => self.load().await,
+            Request::Update { update, base } => self.update(&update, base).await,
+        }
+    }
+
+    async fn load(&self) -> Result<Stored, StorageError> {
+        self.timed(self.storage.load(&self.name), |stored| stored).await
+    }
+
+    async fn update(
+        &self,
+        update: &Update,
+        mut current: Option<Versioned>,
+    ) -> Result<Stored, StorageError> {
+        let settings = update.own.settings();
+        let options = self.link.options();
+        let expires_in = (settings.ttl.max(settings.probe_lease) * 10).max(options.expiry);
+        if update.is_run() {
+            let bump = Bump::new(&self.name, expires_in, update);
+            if let Some(bumped) = self.storage.bump(&bump) {
+                return self.timed(bumped, |stored| stored).await;
+            }
+        }
+        let mut conflicts = 0;
+        loop {
+            let now = self.link.offset().to_store(self.common.clock.now());
+            let Some(bumped) = rewrite(update, current.as_ref(), now) else {
+                // It changes nothing of what was there; see whether that is there still.
+                return self.load().await;
+            };
+            let write = Write {
+                circuit: &self.name,
+                expected: current.as_ref().map_or(0, |current| current.version),
+                bytes: &bumped.bytes,
+                expires_in,
+                announce: bumped.announce,
+            };
+            let swap = self.storage.compare_and_set(write);
+            let swap = self.timed(swap, |swap| &swap.stored).await?;
+            if swap.applied {
+                return Ok(swap.stored);
+            }
+            current = swap.stored.record;
+            conflicts += 1;
+            if conflicts > 1 && update.is_run() {
+                self.back_off(conflicts).await;
+                current = self.load().await?.record;
+            }
+        }
+    }
+
+    /// Waits a while, each process its own: outcomes are in no hurry, and the others have to get on too.
+    async fn back_off(&self, conflicts: u32) {
+        let longest = Duration::from_micros(500) * 2u32.pow(conflicts.min(10));
+        let share = (self.link.draw() >> 40) as f64 / (1 << 24) as f64;
+        time::sleep(longest.min(MAX_CONTENTION).mul_f64(share)).await;
+    }
+
+    /// Waits for an answer, as long as one may take, and sets the clock by it.
+    async fn timed<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StorageError>>,
+        stored: impl FnOnce(&T) -> &Stored,
+    ) -> Result<T, StorageError> {
+        let timeout = self.link.options().operation_timeout;
+        let asked = self.common.clock.now();
+        let answer = time::timeout(timeout, answer).await.unwrap_or_else(|_| {
+            Err(StorageError::Unavailable(format!("no answer within {timeout:?}")))
+        })?;
+        let there = stored(&answer).now.unwrap_or_else(SystemTime::now);
+        self.link.observe(asked, self.common.clock.now(), store_time(there));
+        Ok(answer)
+    }
+}

@@ -1,0 +1,63 @@
+//! How a driver is started, and what if it cannot go on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime;
+use tokio::time;
+
+use super::Driver;
+use crate::event::Event;
+use crate::locked::{Common, FleetLink};
+use crate::storage::{Storage, StorageError};
+
+/// Runs the driver somewhere.
+pub(crate) type Spawn = Box<dyn FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) + Send>;
+
+/// Starts a driver, on a thread of its own if nothing else was asked for.
+pub(crate) fn start(
+    storage: Arc<dyn Storage>,
+    link: Arc<FleetLink>,
+    common: Arc<Common>,
+    spawn: Option<Spawn>,
+) {
+    let driver = Box::pin(drive(storage, link, Arc::clone(&common)));
+    if let Some(spawn) = spawn {
+        return spawn(driver);
+    }
+    let run = move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(driver);
+        // Nothing of the storage's may keep the thread.
+        runtime.shutdown_background();
+        Ok::<(), std::io::Error>(())
+    };
+    let told = Arc::clone(&common);
+    let run = move || run().unwrap_or_else(|error| give_up(&told, &error));
+    if let Err(error) = thread::Builder::new().name("purgatory".to_owned()).spawn(run) {
+        give_up(&common, &error);
+    }
+}
+
+/// Without a driver every circuit is on its own, as without a storage.
+fn give_up(common: &Common, error: &std::io::Error) {
+    let cause = StorageError::Unavailable(format!("the driver cannot start: {error}"));
+    common.listeners.notify(&Event::StorageDown { cause });
+}
+
+async fn drive(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) {
+    loop {
+        let driver = Driver::new(Arc::clone(&storage), Arc::clone(&link), Arc::clone(&common));
+        let Err(error) = tokio::spawn(driver.run()).await else { return };
+        if !error.is_panic() {
+            return;
+        }
+        // A fault of this crate: until the next driver, every circuit is on its own.
+        let cause = StorageError::Unavailable("the driver panicked".to_owned());
+        common.listeners.notify(&Event::StorageDown { cause });
+        link.all().iter().for_each(|circuit| circuit.unanswered());
+        time::sleep(link.options().max_backoff).await;
+    }
+}

@@ -1,0 +1,56 @@
+//! What the driver has to do later.
+
+use std::collections::BTreeMap;
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::{self, Instant};
+
+use crate::locked::LockedCircuit;
+
+/// What the driver has to do later, the next first; at the same time, in the order of asking.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    timers: BTreeMap<(Instant, u64), Timer>,
+    asked: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Timer {
+    /// Try to reach the storage.
+    Connect,
+    /// Look after the circuits.
+    Tick,
+    /// See whether it is over.
+    Look,
+    /// Send what has gathered.
+    Linger(Weak<LockedCircuit>),
+    /// A call has waited long enough.
+    Ask(Weak<LockedCircuit>),
+}
+
+impl Timers {
+    /// Returns when that will be.
+    pub(super) fn after(&mut self, delay: Duration, timer: Timer) -> Instant {
+        // A century, in place of more than there is.
+        let delay = delay.min(Duration::from_secs(100 * 365 * 24 * 3600));
+        self.asked += 1;
+        let at = Instant::now() + delay;
+        self.timers.insert((at, self.asked), timer);
+        at
+    }
+
+    /// Waits for the next; for ever, if there is none.
+    pub(super) async fn next(&self) {
+        match self.timers.first_key_value() {
+            Some((&(at, _), _)) => time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the next, if its time has come.
+    pub(super) fn pop(&mut self) -> Option<Timer> {
+        let next = self.timers.first_entry()?;
+        (next.key().0 <= Instant::now()).then(|| next.remove())
+    }
+}

@@ -1,0 +1,351 @@
+//! A shared circuit, as one process sees it.
+
+mod adopt;
+mod exchange;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::circuit::{Circuit, Effect, Phase, ProbeId, Refusal, Run, Settled, Ticket, View};
+use crate::clock::Timestamp;
+use crate::config::Settings;
+use crate::error::Reason;
+use crate::event::Change;
+use crate::outcome::Outcome;
+use crate::record::UpdateId;
+use crate::storage::{Consistency, StorageOptions, Versioned};
+use crate::update::Decision;
+use crate::waiter::{Stage, Verdict, Waiter, Waiting};
+
+pub(crate) use self::exchange::Request;
+
+/// A shared circuit, as one process sees it: what the storage has, and on top of it what happened here and
+/// the storage does not have yet.
+///
+/// It decides about calls by itself, at once: while it is closed, failures count here and trip here, and
+/// the storage is told. What it takes leave of the storage for is probes, as they are counted over all
+/// processes; while it has no storage, it gives that leave itself.
+///
+/// Like [`Circuit`] it does no I/O and knows no clock. Callers use what is in this file; the driver,
+/// what is in `exchange`.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    circuit: Circuit,
+    /// The generation that the storage gave what `circuit` is now.
+    generation: u64,
+    /// What the storage had when it was last heard of.
+    base: Option<Versioned>,
+    sync: Sync,
+    /// Whether the storage has agreed to what `circuit` is.
+    confirmed: bool,
+    options: StorageOptions,
+    /// Outcomes that are not sent, and when the last failure among them was.
+    run: Run,
+    failed: Timestamp,
+    decision: Option<Decision>,
+    outcomes: Vec<(ProbeId, Outcome)>,
+    ask: Option<Ask>,
+    /// Calls that wait for a reading that begins after they came.
+    readers: Vec<Waiter>,
+    /// Whether to read without a reason of its own.
+    stale: bool,
+    sent: Option<Sent>,
+    /// What was sent and never answered: it is sent again before anything else.
+    retry: Option<Parcel>,
+    lingering: bool,
+    /// Whether the driver has it on its list.
+    pub(crate) listed: bool,
+    next_id: UpdateId,
+    random: u64,
+    tally: Tally,
+    told: Reported,
+}
+
+/// Failures that were counted here, and what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) recorded: u64,
+    pub(crate) discarded: u64,
+}
+
+/// How a mirror stands to its storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// It has not heard of the storage since that was last up.
+    Alone,
+    Synced,
+    /// What the storage has cannot be changed by this process.
+    Foreign,
+}
+
+/// A call that wants to be a probe.
+#[derive(Debug)]
+struct Ask {
+    id: ProbeId,
+    /// None, if it does not wait any more.
+    waiter: Option<Waiter>,
+    /// Whether the driver measures its time.
+    timed: bool,
+    /// What other calls are told until then.
+    until: Timestamp,
+}
+
+/// A request under way, with the readers that it will answer.
+#[derive(Debug)]
+struct Sent {
+    parcel: Option<Parcel>,
+    outcomes: Vec<(ProbeId, Outcome)>,
+    asked: bool,
+    again: bool,
+    readers: Vec<Waiter>,
+}
+
+/// What has to arrive exactly once. Times are the factory's.
+#[derive(Debug, Clone, Copy)]
+struct Parcel {
+    id: UpdateId,
+    generation: u64,
+    run: Run,
+    decision: Option<Decision>,
+    /// Whether the circuit has recovered here since: then it is only to find out whether it arrived.
+    moot: bool,
+}
+
+/// What was told already, to tell it once.
+#[derive(Debug, Default)]
+struct Reported {
+    foreign: bool,
+    garbled: bool,
+    settings: Option<Settings>,
+}
+
+/// What a call gets.
+#[derive(Debug)]
+pub(crate) enum Acquired {
+    Answer(Result<Ticket, Refusal>, Option<Change>),
+    /// It has to wait for the driver.
+    Wait(Waiting),
+}
+
+/// What came of the driver's work: to be told to listeners and callers, without the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) verdicts: Vec<(Waiter, Verdict)>,
+}
+
+/// Something that listeners are told.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Effect(Effect),
+    Change(Change),
+    /// The record is of a format to come.
+    Newer,
+    /// The record is none.
+    Garbled,
+    /// The record's place is taken.
+    Unusable(String),
+    /// Another process works with these settings.
+    Settings(Settings),
+}
+
+impl Mirror {
+    pub(crate) fn new(
+        settings: Settings,
+        now: Timestamp,
+        options: StorageOptions,
+        seed: u64,
+    ) -> Self {
+        let mut mirror = Self {
+            circuit: Circuit::new(settings, now),
+            generation: 0,
+            base: None,
+            sync: Sync::Alone,
+            confirmed: true,
+            options,
+            run: Run::default(),
+            failed: now,
+            decision: None,
+            outcomes: Vec::new(),
+            ask: None,
+            readers: Vec::new(),
+            stale: true,
+            sent: None,
+            retry: None,
+            lingering: false,
+            listed: false,
+            next_id: UpdateId { writer: 0, sequence: 1 },
+            random: seed,
+            tally: Tally::default(),
+            told: Reported::default(),
+        };
+        // 48 bits: in a thousand processes two have the same once in 500 million fleets.
+        mirror.next_id.writer = mirror.random() >> 16;
+        mirror
+    }
+
+    pub(crate) fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// How long a call may wait at most.
+    pub(crate) fn patience(&self) -> Duration {
+        match self.options.consistency {
+            Consistency::Mirror => self.options.probe_wait,
+            Consistency::Strict => self.options.operation_timeout + self.options.probe_wait,
+        }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Failures of which the storage has not said yet whether it has them.
+    pub(crate) fn pending(&self) -> u64 {
+        let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
+        let parcels = [sent, self.retry].into_iter().flatten();
+        self.run.total + parcels.map(|parcel| parcel.run.total).sum::<u64>()
+    }
+
+    pub(crate) fn view(&self) -> View {
+        if self.sync == Sync::Synced && self.options.consistency == Consistency::Strict {
+            // Every call has to ask.
+            return View::Probing;
+        }
+        match (&self.ask, self.circuit.view()) {
+            (Some(ask), view @ (View::Refusing(_) | View::Probing)) => {
+                View::Refusing(Refusal { reason: reason(view), until: ask.until })
+            }
+            (_, view) => view,
+        }
+    }
+
+    /// Asks for leave to make one call.
+    pub(crate) fn acquire(&mut self, now: Timestamp, stage: Stage) -> Acquired {
+        if self.sync != Sync::Synced {
+            let (answer, change) = self.circuit.acquire(now);
+            self.confirmed &= change.is_none();
+            return Acquired::Answer(answer, change);
+        }
+        if self.options.consistency == Consistency::Strict && stage == Stage::First {
+            let (waiter, waiting) = Waiter::new();
+            self.readers.push(waiter);
+            return Acquired::Wait(waiting);
+        }
+        let view = self.circuit.view();
+        let refused = |until| Acquired::Answer(Err(Refusal { reason: reason(view), until }), None);
+        match view {
+            View::Closed { generation, .. } => {
+                Acquired::Answer(Ok(Ticket { generation, probe: None }), None)
+            }
+            View::Refusing(Refusal { until, .. }) if now <= until => refused(until),
+            View::Refusing(_) | View::Probing => {
+                let until = now.saturating_add(self.options.probe_wait);
+                if self.ask.is_some() || stage == Stage::Last {
+                    return refused(until);
+                }
+                let (waiter, waiting) = Waiter::new();
+                let id = self.probe_id();
+                self.ask = Some(Ask { id, waiter: Some(waiter), timed: false, until });
+                Acquired::Wait(waiting)
+            }
+        }
+    }
+
+    /// Takes what an admitted call came to.
+    pub(crate) fn settle(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        now: impl Fn() -> Timestamp,
+    ) -> Settled {
+        let current = ticket.generation == self.circuit.generation();
+        match (self.circuit.phase(), ticket.probe) {
+            (Phase::Closed { .. }, _) if current => {
+                self.run.push(outcome);
+                if outcome == Outcome::Failure {
+                    self.failed = now();
+                }
+            }
+            // All processes wait for this, so it is for the storage to say what it does.
+            (Phase::HalfOpen(_), Some(id)) if current && self.sync == Sync::Synced => {
+                self.outcomes.push((id, outcome));
+                return Settled::default();
+            }
+            _ => {}
+        }
+        let settled = self.circuit.settle(ticket, outcome, &now);
+        self.decided_here(settled.change, &now);
+        settled
+    }
+
+    /// Closes the circuit and forgets its failures.
+    pub(crate) fn reset(&mut self, now: Timestamp) -> Option<Change> {
+        self.drop_run();
+        self.outcomes.clear();
+        self.decision = Some(Decision::Reset { at: now });
+        self.confirmed = false;
+        self.circuit.reset(now)
+    }
+
+    /// Remembers a change that this process made by itself.
+    fn decided_here(&mut self, change: Option<Change>, now: impl Fn() -> Timestamp) {
+        if change.is_none() {
+            return;
+        }
+        self.confirmed = false;
+        match *self.circuit.phase() {
+            Phase::Open { until } => {
+                let at = self.circuit.since();
+                self.decision = Some(Decision::Trip { at, until });
+                if self.sync != Sync::Synced {
+                    self.spread(until.since(now()), until);
+                }
+            }
+            // That the dependency is well again is nothing to tell those who may know better.
+            Phase::Closed { .. } => {
+                self.decision = None;
+                self.drop_run();
+                if let Some(retry) = &mut self.retry {
+                    retry.moot = true;
+                }
+            }
+            Phase::HalfOpen(_) => {}
+        }
+    }
+
+    /// Lets processes that cannot agree on one probe at least not probe in step: up to a quarter of the
+    /// time later.
+    fn spread(&mut self, open: Duration, until: Timestamp) {
+        let share = (self.random() >> 48) as u32;
+        let later = open / 4 * share / (1 << 16);
+        self.circuit.correct(Phase::Open { until: until.saturating_add(later) });
+    }
+
+    fn drop_run(&mut self) {
+        self.tally.discarded += std::mem::take(&mut self.run).total;
+    }
+
+    /// Ids of probes come from many processes, so they are drawn.
+    fn probe_id(&mut self) -> ProbeId {
+        let id = (self.random() >> 32) as u32;
+        ProbeId::new(id).unwrap_or(ProbeId::MIN)
+    }
+
+    /// `SplitMix64` (Steele, Lea and Flood, 2014).
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+fn reason(view: View) -> Reason {
+    match view {
+        View::Refusing(Refusal { reason, .. }) => reason,
+        View::Closed { .. } | View::Probing => Reason::ProbesBusy,
+    }
+}

@@ -1,0 +1,172 @@
+//! How a mirror follows its storage.
+
+use super::{Mirror, Notice, Sync, Told};
+use crate::circuit::{Circuit, Effect, Phase};
+use crate::clock::Timestamp;
+use crate::event::Cause;
+use crate::offset::Offset;
+use crate::record::{Read, Record};
+use crate::state::State;
+use crate::update::Decision;
+
+impl Mirror {
+    /// Follows what the storage has. If that is `ours`, this process has just written it.
+    pub(super) fn adopt(
+        &mut self,
+        read: Option<Read>,
+        ours: bool,
+        offset: Offset,
+        now: Timestamp,
+        told: &mut Told,
+    ) {
+        self.sync = Sync::Synced;
+        match read {
+            Some(Read::Known(record)) => {
+                self.told.garbled = false;
+                self.told.foreign = false;
+                self.adopt_settings(&record, told);
+                if !self.holds_out(&record.circuit, offset) {
+                    self.follow(&record, ours, offset, now, told);
+                }
+            }
+            Some(Read::Newer(circuit)) => {
+                if !std::mem::replace(&mut self.told.foreign, true) {
+                    told.notices.push(Notice::Newer);
+                }
+                self.decision = None;
+                self.follow(&Record::new(circuit), false, offset, now, told);
+                self.sync = Sync::Foreign;
+            }
+            Some(Read::Garbled) => {
+                if !std::mem::replace(&mut self.told.garbled, true) {
+                    told.notices.push(Notice::Garbled);
+                }
+                self.adopt_nothing(now);
+            }
+            None => self.adopt_nothing(now),
+        }
+    }
+
+    fn adopt_settings(&mut self, record: &Record, told: &mut Told) {
+        let (ours, theirs) = (*self.circuit.settings(), *record.circuit.settings());
+        if self.options.registers {
+            let mut settings = ours;
+            settings.threshold = theirs.threshold;
+            settings.ttl = theirs.ttl;
+            self.circuit.set_settings(settings);
+        } else if ours == theirs {
+            self.told.settings = None;
+        } else if self.told.settings.replace(theirs) != Some(theirs) {
+            told.notices.push(Notice::Settings(theirs));
+        }
+    }
+
+    /// Whether what was decided here goes on to be shown, as the storage has not heard of it yet and would
+    /// agree.
+    fn holds_out(&mut self, theirs: &Circuit, offset: Offset) -> bool {
+        let closed = matches!(theirs.phase(), Phase::Closed { .. });
+        let known = theirs.generation() == self.generation;
+        let holds_out = match self.decision {
+            Some(Decision::Trip { at, .. }) => {
+                closed && (known || offset.to_store(at) > theirs.since())
+            }
+            Some(Decision::Reset { at }) => {
+                !closed && (known || offset.to_store(at) > theirs.since())
+            }
+            Some(Decision::Register) | None => return false,
+        };
+        if !holds_out {
+            self.decision = None;
+        }
+        holds_out
+    }
+
+    fn follow(
+        &mut self,
+        record: &Record,
+        ours: bool,
+        offset: Offset,
+        now: Timestamp,
+        told: &mut Told,
+    ) {
+        let theirs = &record.circuit;
+        let (from, to) = (self.circuit.state(), theirs.state());
+        let same = from == to && (theirs.generation() == self.generation || !self.confirmed);
+        if !same {
+            self.drop_run();
+            self.outcomes.clear();
+        }
+        let phase = self.localised(record, offset, now);
+        if same {
+            // The deadline of an open circuit stays as it was first understood, whatever the storage's clock
+            // does.
+            if !(self.confirmed && to == State::Open) {
+                self.circuit.correct(phase);
+            }
+        } else {
+            if ours && from == State::HalfOpen && to == State::Closed {
+                told.notices.push(Notice::Effect(Effect::Recovered));
+            }
+            let cause = if ours { self.cause(from, to) } else { Cause::Shared };
+            let since = offset.to_local(theirs.since()).min(now);
+            let change = self.circuit.follow(phase, since, cause);
+            told.notices.extend(change.map(Notice::Change));
+        }
+        self.generation = theirs.generation();
+        self.confirmed = true;
+    }
+
+    /// Why the circuit changed, if this process changed it in the storage.
+    fn cause(&self, from: State, to: State) -> Cause {
+        let threshold = self.circuit.settings().threshold;
+        match (from, to) {
+            (State::Closed, State::Open) => Cause::Tripped { failures: threshold, threshold },
+            (_, State::Open) => Cause::ProbeFailed,
+            (State::Open, State::HalfOpen) => Cause::TtlPassed,
+            (State::HalfOpen, State::Closed) => Cause::ProbesSucceeded,
+            _ => Cause::Shared,
+        }
+    }
+
+    /// What the record says, in the factory's time, with what the storage does not have yet. However the
+    /// clocks are set, no time left is longer than it can be.
+    fn localised(&self, record: &Record, offset: Offset, now: Timestamp) -> Phase {
+        let there = offset.to_store(now);
+        let local = |end: Timestamp, at_most| now.saturating_add(end.since(there).min(at_most));
+        match record.circuit.phase() {
+            Phase::Closed { failures } => {
+                let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
+                let runs = [self.retry, sent].into_iter().flatten();
+                let missing = runs.filter(|p| !p.moot && !record.ring.has(p.id)).map(|p| p.run);
+                let failures = missing.chain([self.run]).fold(*failures, |f, run| run.after(f));
+                Phase::Closed { failures }
+            }
+            Phase::Open { until } => {
+                let open = until.since(record.circuit.since());
+                Phase::Open { until: local(*until, open) }
+            }
+            Phase::HalfOpen(probes) => {
+                let lease = record.circuit.settings().probe_lease;
+                Phase::HalfOpen(probes.moved(|end| local(end, lease)))
+            }
+        }
+    }
+
+    /// There is no record: it was never written, or it was lost. That says nothing about the dependency.
+    fn adopt_nothing(&mut self, now: Timestamp) {
+        match *self.circuit.phase() {
+            Phase::Closed { .. } => {
+                let failures = self.run.after(0);
+                self.circuit.correct(Phase::Closed { failures });
+                if self.options.registers && self.base.is_none() {
+                    self.decision.get_or_insert(Decision::Register);
+                }
+            }
+            Phase::Open { until } if now <= until && self.decision.is_none() => {
+                let at = self.circuit.since();
+                self.decision = Some(Decision::Trip { at, until });
+            }
+            Phase::Open { .. } | Phase::HalfOpen(_) => {}
+        }
+    }
+}
