@@ -3,13 +3,14 @@
 use proc_macro2::Ident;
 use syn::Error;
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "name",
     "threshold",
     "ttl",
     "half_open_probes",
     "success_threshold",
     "probe_lease",
+    "shared",
     "exclude",
     "ignore",
     "failure_if",
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(
             hint("retries"),
             "there is no argument `retries`, expected one of name, threshold, ttl, \
-             half_open_probes, success_threshold, probe_lease, exclude, ignore, failure_if, \
+             half_open_probes, success_threshold, probe_lease, shared, exclude, ignore, failure_if, \
              fallback, factory, on_cancel, crate",
         );
     }

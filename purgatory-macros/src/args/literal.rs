@@ -46,6 +46,15 @@ impl<'a> Literal<'a> {
         count.ok_or_else(|| format!("{key} must be {min} to {max}, not {text}"))
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self, key: &str) -> Result<bool, String> {
+        let Self { lit, negative, text } = self;
+        match lit {
+            Lit::Bool(flag) if !negative => Ok(flag.value),
+            _ => Err(format!("{key} must be `true` or `false`, not {text}")),
+        }
+    }
+
     /// A duration as text, or a number of seconds.
     pub(super) fn time(&self, key: &str) -> Result<Duration, String> {
         let Self { lit, negative, text } = self;

@@ -31,6 +31,7 @@ fn setting(argument: &str) -> String {
     match setting {
         Setting::Count(count) => format!("{key}: {count}"),
         Setting::Time(time) => format!("{key}: {time:?}"),
+        Setting::Flag(flag) => format!("{key}: {flag}"),
         Setting::Const(expr) => format!("{key}: {}", expr.to_token_stream()),
     }
 }
@@ -87,6 +88,16 @@ fn counts_are_checked() {
         let expected =
             format!("threshold must be a whole number, such as `threshold = 5`, not {value}");
         assert_eq!(mistake(&format!("threshold = {value}")), expected);
+    }
+}
+
+#[test]
+fn flags_are_checked() {
+    assert_eq!(setting("shared = false"), "shared: false");
+    assert_eq!(setting("shared = LOCAL"), "shared: LOCAL");
+    for value in ["0", r#""no""#, "-1"] {
+        let expected = format!("shared must be `true` or `false`, not {value}");
+        assert_eq!(mistake(&format!("shared = {value}")), expected);
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Name, OnCancel};
 pub(crate) enum Setting {
     Count(u32),
     Time(Duration),
+    Flag(bool),
     /// A constant expression, checked when the compiler evaluates it.
     Const(Expr),
 }
@@ -70,6 +71,7 @@ pub(super) fn setting(key: &str, expr: Expr) -> Result<Setting> {
     let Some(literal) = Literal::of(&expr) else { return Ok(Setting::Const(expr)) };
     match key {
         "ttl" | "probe_lease" => literal.time(key).map(Setting::Time),
+        "shared" => literal.flag(key).map(Setting::Flag),
         "half_open_probes" => literal.count(key, 1..=1000).map(Setting::Count),
         _ => literal.count(key, 1..=u32::MAX).map(Setting::Count),
     }

@@ -122,6 +122,7 @@ impl Site<'_> {
                     let (secs, nanos) = (time.as_secs(), time.subsec_nanos());
                     hygienic!(#config.#setter(#private::core::time::Duration::new(#secs, #nanos)))
                 }
+                Setting::Flag(flag) => hygienic!(#config.#setter(#flag)),
                 Setting::Const(expr) => {
                     let span = generated(expr.span());
                     let private = self.private_at(span);
