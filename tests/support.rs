@@ -1,5 +1,8 @@
 //! What the tests share.
 
+#[cfg(not(any(loom, shuttle)))]
+pub mod servers;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
