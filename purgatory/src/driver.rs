@@ -21,7 +21,7 @@ use crate::locked::{Common, FleetLink, LockedCircuit};
 use crate::name::Name;
 use crate::storage::{Storage, StorageError, StorageOptions};
 
-pub(crate) use self::start::{Spawn, start};
+pub(crate) use self::start::{Spawn, restart, start};
 
 /// Brings the requests of the circuits to the storage, and what the storage has to the circuits.
 ///

@@ -1,8 +1,10 @@
 //! Between the circuits of a factory and its driver.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::fmt;
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -24,6 +26,17 @@ pub(crate) struct Link<C> {
     news: Notify,
     closed: AtomicBool,
     seed: AtomicU64,
+    /// The process that the driver lives in, and how to start another: a fork has no threads.
+    process: AtomicU32,
+    restart: OnceLock<Restart>,
+}
+
+pub(crate) struct Restart(pub(crate) Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restart").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +71,8 @@ impl<C> Link<C> {
             news: Notify::new(),
             closed: AtomicBool::new(false),
             seed: AtomicU64::new(seed),
+            process: AtomicU32::new(process::id()),
+            restart: OnceLock::new(),
         }
     }
 
@@ -77,7 +92,7 @@ impl<C> Link<C> {
         lists.known.insert(name, Arc::downgrade(circuit));
         lists.news.push(Arc::clone(circuit));
         drop(lists);
-        self.news.notify_one();
+        self.wake();
     }
 
     pub(crate) fn leave(&self, name: &str) {
@@ -87,7 +102,7 @@ impl<C> Link<C> {
     /// The circuit has news, and was not on the list.
     pub(crate) fn list(&self, circuit: Arc<C>) {
         sync::lock(&self.lists).news.push(circuit);
-        self.news.notify_one();
+        self.wake();
     }
 
     pub(crate) fn take_news(&self) -> Vec<Arc<C>> {
@@ -113,7 +128,7 @@ impl<C> Link<C> {
     pub(crate) fn flush(&self, timeout: Duration) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         sync::lock(&self.lists).flushes.push((timeout, Flush(sender)));
-        self.news.notify_one();
+        self.wake();
         receiver
     }
 
@@ -135,8 +150,22 @@ impl<C> Link<C> {
         self.news.notified().await;
     }
 
+    /// Wakes the driver, or in a forked process starts one.
     pub(crate) fn wake(&self) {
         self.news.notify_one();
+        let Some(restart) = self.restart.get() else { return };
+        let here = process::id();
+        if self.process.swap(here, Ordering::Relaxed) != here {
+            // Nobody is to take this process's failures for its parent's.
+            self.seed.fetch_xor(u64::from(here) << 32, Ordering::Relaxed);
+            (restart.0)();
+        }
+    }
+
+    /// How to start another driver, should this process be forked.
+    pub(crate) fn restart_by(&self, restart: Restart) {
+        // It is set once, before anybody else has the link.
+        let _ = self.restart.set(restart);
     }
 
     pub(crate) fn offset(&self) -> Offset {

@@ -180,9 +180,14 @@ impl Mirror {
             tally: Tally::default(),
             told: Reported::default(),
         };
-        // 48 bits: in a thousand processes two have the same once in 500 million fleets.
-        mirror.next_id.writer = mirror.random() >> 16;
+        mirror.draw_writer(seed);
         mirror
+    }
+
+    fn draw_writer(&mut self, seed: u64) {
+        self.random = seed;
+        // 48 bits: in a thousand processes two have the same once in 500 million fleets.
+        self.next_id.writer = self.random() >> 16;
     }
 
     pub(crate) fn circuit(&self) -> &Circuit {

@@ -41,6 +41,12 @@ pub(crate) fn start(
     }
 }
 
+/// Starts a driver in a process that was forked from the one with the first.
+pub(crate) fn restart(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) {
+    link.all().iter().for_each(|circuit| circuit.forked(link.draw()));
+    start(storage, link, common, None);
+}
+
 /// Without a driver every circuit is on its own, as without a storage.
 fn give_up(common: &Common, error: &std::io::Error) {
     let cause = StorageError::Unavailable(format!("the driver cannot start: {error}"));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{CircuitBreakerFactory, FactoryBuilder};
 use crate::driver::{self, Spawn};
 use crate::error::ConfigError;
+use crate::link::Restart;
 use crate::locked::{Common, FleetLink};
 use crate::storage::{Storage, StorageOptions};
 use crate::waiter;
@@ -56,6 +57,14 @@ impl Sharing {
         let storage = self.storage?;
         let options = self.options.unwrap_or_else(|| storage.options());
         let link = Arc::new(FleetLink::new(options, self.seed.unwrap_or_else(random)));
+        if self.spawn.is_none() {
+            let (storage, common, link) = (storage.clone(), common.clone(), Arc::downgrade(&link));
+            link.upgrade()?.restart_by(Restart(Box::new(move || {
+                if let Some(link) = link.upgrade() {
+                    driver::restart(storage.clone(), link, common.clone());
+                }
+            })));
+        }
         driver::start(storage, Arc::clone(&link), Arc::clone(common), self.spawn);
         Some(link)
     }

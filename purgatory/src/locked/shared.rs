@@ -139,6 +139,12 @@ impl LockedCircuit {
         self.drive(|mirror, told| *told = mirror.unusable(cause, now));
     }
 
+    /// This process was forked.
+    pub(crate) fn forked(&self, seed: u64) {
+        let now = self.common.clock.before_lock();
+        self.drive(|mirror, told| *told = mirror.forked(seed, now));
+    }
+
     pub(crate) fn doubt(&self) {
         self.drive(|mirror, _| mirror.doubt());
     }

@@ -287,6 +287,15 @@ impl Mirror {
         told
     }
 
+    /// What was counted before the fork is for the parent to tell.
+    pub(crate) fn forked(&mut self, seed: u64, now: impl Fn() -> Timestamp) -> Told {
+        let told = self.unanswered(now);
+        self.retry = None;
+        self.run = Run::default();
+        self.draw_writer(seed);
+        told
+    }
+
     /// Lets what has gathered go.
     pub(crate) fn linger_over(&mut self) {
         self.lingering = false;
