@@ -1,5 +1,8 @@
 //! What a caller or a builder is told when something is refused.
 
+#[cfg(feature = "storage")]
+mod storage;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -7,6 +10,9 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::name::Name;
 use crate::state::State;
+
+#[cfg(feature = "storage")]
+pub use self::storage::{StorageError, Unflushed};
 
 /// A call that was not admitted, and did not run.
 ///

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::config::{Config, Settings};
 use crate::error::Rejected;
+#[cfg(feature = "storage")]
+use crate::error::StorageError;
 use crate::name::Name;
 use crate::outcome::Outcome;
 use crate::state::State;
-#[cfg(feature = "storage")]
-use crate::storage::StorageError;
 
 /// Something that happened to a circuit.
 ///

@@ -21,8 +21,6 @@ use crate::registry::{Registry, RemoveError};
 use crate::snapshot::Snapshot;
 
 pub use self::builder::FactoryBuilder;
-#[cfg(feature = "storage")]
-pub use self::sharing::Unflushed;
 
 /// A registry of circuit breakers by name, with what they have in common: default settings, rules,
 /// listeners, clock.

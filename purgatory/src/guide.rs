@@ -115,3 +115,7 @@
 //! The scope replaces the global factory for this test alone, so tests that use the same names run side
 //! by side. [`scope_async`](crate::CircuitBreakerFactory::scope_async) does the same for a future,
 //! whichever thread polls it.
+
+#[cfg(feature = "storage")]
+#[doc = include_str!("guide/sharing.md")]
+pub mod sharing {}

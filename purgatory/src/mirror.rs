@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::circuit::{Circuit, Effect, Phase, ProbeId, Refusal, Run, Settled, Ticket, View};
 use crate::clock::Timestamp;
 use crate::config::Settings;
-use crate::error::Reason;
+use crate::error::{Reason, StorageError};
 use crate::event::Change;
 use crate::outcome::Outcome;
 use crate::record::UpdateId;
@@ -144,8 +144,8 @@ pub(crate) enum Notice {
     Newer,
     /// The record is none.
     Garbled,
-    /// The record's place is taken.
-    Unusable(String),
+    /// The storage cannot share it.
+    CutOff(StorageError),
     /// Another process works with these settings.
     Settings(Settings),
 }

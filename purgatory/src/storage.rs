@@ -3,7 +3,7 @@
 //! A factory with a [storage](crate::FactoryBuilder::storage) shares its circuits with every other
 //! process that uses the same one. The processes decide about their calls by themselves, from what they
 //! know; a driver in the background tells the storage what happened, and hears from it what happened
-//! elsewhere. See [the guide](crate::guide#sharing-circuits).
+//! elsewhere. See [the guide](crate::guide::sharing).
 //!
 //! [`MemoryStorage`] joins the factories of one process, for tests. With the feature `redis`,
 //! [`RedisStorage`](crate::RedisStorage) joins processes. Anything else that can replace a value if it is
@@ -14,7 +14,6 @@ mod memory;
 mod options;
 mod watcher;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ pub use self::options::{Consistency, StorageOptions};
 pub(crate) use self::watcher::Watch;
 pub use self::watcher::Watcher;
 pub use crate::bump::{Bump, Bumped};
-pub use crate::factory::Unflushed;
+pub use crate::error::{StorageError, Unflushed};
 
 /// Keeps one small record for every circuit, for several processes.
 ///
@@ -161,28 +160,3 @@ pub struct Write<'a> {
     /// Whether the watchers must be told.
     pub announce: bool,
 }
-
-/// Why a storage has no answer. The texts are for people, in events and logs: no password may be in them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StorageError {
-    /// No answer came: what was asked may have been done or not.
-    Unavailable(String),
-    /// The storage answered that it does not do that now: what was asked was not done.
-    Refused(String),
-    /// There is something in the place of this circuit's record that cannot be replaced. Other circuits are
-    /// not affected.
-    Unusable(String),
-}
-
-impl fmt::Display for StorageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable(cause) => write!(f, "unavailable: {cause}"),
-            Self::Refused(cause) => write!(f, "refused: {cause}"),
-            Self::Unusable(cause) => write!(f, "unusable: {cause}"),
-        }
-    }
-}
-
-impl std::error::Error for StorageError {}

@@ -67,9 +67,9 @@ impl Driver {
                     circuit.answered(stored, self.link.offset());
                 }
             }
-            Err(StorageError::Unusable(cause)) => {
+            Err(cause @ (StorageError::Unusable(_) | StorageError::Unreachable(_))) => {
                 if let Some(circuit) = &circuit {
-                    circuit.unusable(cause);
+                    circuit.cut_off(cause);
                 }
             }
             Err(cause) => return self.down(cause),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{CircuitBreakerFactory, FactoryBuilder};
 use crate::driver::{self, Spawn};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Unflushed};
 use crate::link::Restart;
 use crate::locked::{Common, FleetLink};
 use crate::storage::{Storage, StorageOptions};
@@ -21,27 +21,6 @@ pub(super) struct Sharing {
     options: Option<StorageOptions>,
     spawn: Option<Spawn>,
     seed: Option<u64>,
-}
-
-/// Not everything that was counted has reached the storage in time.
-///
-/// ```
-/// use std::time::Duration;
-/// use purgatory::{CircuitBreakerFactory, MemoryStorage};
-///
-/// let factory = CircuitBreakerFactory::builder().storage(MemoryStorage::new()).build()?;
-/// factory.get_breaker("payments")?.acquire()?.failure();
-/// if let Err(unflushed) = factory.flush(Duration::from_secs(1)) {
-///     println!("{unflushed}");
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[error("not everything has reached the storage, {failures} failures are under way")]
-pub struct Unflushed {
-    /// Failures of which it is not known that they have arrived.
-    pub failures: u64,
 }
 
 impl Sharing {
@@ -80,7 +59,7 @@ impl FactoryBuilder {
     /// Shares the circuits with all factories, of this process and of others, that have the same storage.
     ///
     /// A circuit with [`Config::shared(false)`](crate::Config::shared()) stays this factory's own. See [the
-    /// guide](crate::guide#sharing-circuits) for when sharing helps and when it harms.
+    /// guide](crate::guide::sharing#when-to-share) for when sharing helps and when it harms.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, MemoryStorage};

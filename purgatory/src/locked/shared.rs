@@ -10,14 +10,14 @@ use super::machine::Machine;
 use super::{Common, Declined, Inner, LockedCircuit};
 use crate::circuit::{Effect, Ticket};
 use crate::config::Settings;
-use crate::error::Rejected;
+use crate::error::{Rejected, StorageError};
 use crate::event::Event;
 use crate::link::Link;
 use crate::mirror::{Mirror, Notice, Request, Tally, Told};
 use crate::name::Name;
 use crate::offset::Offset;
 use crate::outcome::Outcome;
-use crate::storage::{StorageError, Stored, Versioned};
+use crate::storage::{Stored, Versioned};
 use crate::sync;
 use crate::waiter::{self, Verdict};
 pub(super) use crate::waiter::{Stage, Waiting};
@@ -134,9 +134,10 @@ impl LockedCircuit {
         self.drive(|mirror, told| *told = mirror.unanswered(now));
     }
 
-    pub(crate) fn unusable(&self, cause: String) {
+    /// The storage cannot share this circuit.
+    pub(crate) fn cut_off(&self, cause: StorageError) {
         let now = self.common.clock.before_lock();
-        self.drive(|mirror, told| *told = mirror.unusable(cause, now));
+        self.drive(|mirror, told| *told = mirror.cut_off(cause, now));
     }
 
     /// This process was forked.
@@ -190,8 +191,7 @@ impl LockedCircuit {
             Notice::Change(change) => self.note_change(inner, Some(change)),
             Notice::Newer => self.note(inner, |circuit| Event::RecordNewer { circuit }),
             Notice::Garbled => self.note(inner, |circuit| Event::RecordGarbled { circuit }),
-            Notice::Unusable(cause) => {
-                let cause = StorageError::Unusable(cause);
+            Notice::CutOff(cause) => {
                 self.note(inner, |circuit| Event::StorageRefused { circuit: Some(circuit), cause });
             }
             Notice::Settings(theirs) => {

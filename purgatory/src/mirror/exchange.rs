@@ -3,6 +3,7 @@
 use super::{Mirror, Notice, Parcel, Sent, Sync, Told};
 use crate::circuit::{Circuit, Phase, ProbeId, Run, Ticket};
 use crate::clock::Timestamp;
+use crate::error::StorageError;
 use crate::offset::Offset;
 use crate::outcome::Outcome;
 use crate::record::{Read, Record, UpdateId};
@@ -276,13 +277,16 @@ impl Mirror {
         }
     }
 
-    /// What the storage has under this name is not for this process.
-    pub(crate) fn unusable(&mut self, cause: String, now: impl Fn() -> Timestamp) -> Told {
+    /// The storage cannot share this circuit, though it is up: for now, or as long as something else has its
+    /// place. It is for the driver to say when to ask again.
+    pub(crate) fn cut_off(&mut self, cause: StorageError, now: impl Fn() -> Timestamp) -> Told {
         let mut told = self.unanswered(now);
-        self.sync = Sync::Foreign;
+        if matches!(cause, StorageError::Unusable(_)) {
+            self.sync = Sync::Foreign;
+        }
         self.stale = false;
         if !std::mem::replace(&mut self.told.foreign, true) {
-            told.notices.push(Notice::Unusable(cause));
+            told.notices.push(Notice::CutOff(cause));
         }
         told
     }
@@ -320,7 +324,7 @@ impl Mirror {
 
     /// Whether it is worth a look every now and then.
     pub(crate) fn is_uneasy(&self) -> bool {
-        self.sync == Sync::Foreign
+        self.sync != Sync::Synced
             || !matches!(self.circuit.phase(), Phase::Closed { .. })
             || self.options.consistency == Consistency::Strict
     }
