@@ -158,7 +158,8 @@ impl Driver {
 
     /// Reads every circuit.
     fn sync(&mut self, hears: bool) {
-        self.hears = hears;
+        // Nobody tells of what Python processes do.
+        self.hears = hears && !self.options.registers;
         let circuits = self.link.all();
         let pending = circuits.iter().map(|circuit| circuit.pending()).sum();
         let discarded = circuits.iter().map(|circuit| circuit.tally().discarded).sum();

@@ -184,6 +184,8 @@ pub use crate::permit::Permit;
 pub use crate::registry::RemoveError;
 pub use crate::snapshot::Snapshot;
 pub use crate::state::State;
+#[cfg(feature = "redis")]
+pub use crate::storage::RedisStorage;
 #[cfg(feature = "storage")]
 pub use crate::storage::{Consistency, MemoryStorage, Storage, StorageOptions};
 

@@ -12,6 +12,8 @@
 
 mod memory;
 mod options;
+#[cfg(feature = "redis")]
+mod redis;
 mod watcher;
 
 use std::future::Future;
@@ -21,6 +23,8 @@ use std::time::{Duration, SystemTime};
 
 pub use self::memory::{Fault, MemoryStorage, Operation, OperationKind};
 pub use self::options::{Consistency, StorageOptions};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStorage, RedisStorageBuilder};
 pub(crate) use self::watcher::Watch;
 pub use self::watcher::Watcher;
 pub use crate::bump::{Bump, Bumped};

@@ -1,0 +1,211 @@
+//! The nodes of a cluster, each with a connection of its own.
+//!
+//! Who has a key is asked of any node, and remembered: the answer is `MOVED`. A node that does not answer is
+//! forgotten, and so are the keys it had; circuits that are elsewhere do not notice. The cluster client of the
+//! `redis` crate is not used, as while it looks for a lost node it lets all commands wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, ServerErrorKind, Value, cmd};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::address::Address;
+use super::dial::{Dialer, Link, within};
+use super::failure::failure;
+use super::place::Place;
+use super::scripts::Call;
+use crate::storage::StorageError;
+use crate::sync::lock;
+
+pub(super) struct Nodes {
+    /// Who is asked for what is not known.
+    home: Address,
+    place: Arc<Place>,
+    dialer: Dialer,
+    owners: Mutex<HashMap<u16, Address>>,
+    links: Mutex<HashMap<Address, Arc<Opening>>>,
+}
+
+/// A connection, or the attempt at one that several wait for.
+type Opening = OnceCell<Link>;
+
+/// How often an operation may be sent elsewhere. One time is usual, two while slots move.
+const MAX_HOPS: usize = 5;
+
+/// What a server says of who may do what.
+const RIGHTS: [&str; 5] =
+    ["NOPERM ", "NOAUTH ", "WRONGPASS ", "can't run this command", "ERR unknown command"];
+
+impl Nodes {
+    pub(super) fn new(home: Address, place: Arc<Place>, dialer: Dialer) -> Self {
+        let (owners, links) = (Mutex::default(), Mutex::default());
+        Self { home, place, dialer, owners, links }
+    }
+
+    /// Runs a script where its key is. What goes wrong is about this key, as far as can be told: unless it is
+    /// about who asks, and then other nodes would say the same.
+    pub(super) async fn run(&self, call: &Call) -> Result<Value, StorageError> {
+        let slot = slot(&call.key);
+        let found = within(self.dialer.operation_timeout, self.search(slot, call)).await;
+        found.map_err(|error| match error {
+            StorageError::Unusable(_) => error,
+            StorageError::Refused(cause) if RIGHTS.iter().any(|text| cause.contains(text)) => {
+                StorageError::Refused(cause)
+            }
+            StorageError::Unavailable(cause)
+            | StorageError::Refused(cause)
+            | StorageError::Unreachable(cause) => {
+                // Perhaps it has moved since.
+                lock(&self.owners).remove(&slot);
+                StorageError::Unreachable(cause)
+            }
+        })
+    }
+
+    async fn search(&self, slot: u16, call: &Call) -> Result<Value, StorageError> {
+        let known = lock(&self.owners).get(&slot).cloned();
+        let (mut node, mut asking) = (known.unwrap_or_else(|| self.home.clone()), false);
+        for _ in 0..MAX_HOPS {
+            let opening = Arc::clone(lock(&self.links).entry(node.clone()).or_default());
+            // Whatever keeps it from being reused, also if this is dropped half way.
+            let mut suspect =
+                Suspect { nodes: self, node: &node, opening: &opening, acquitted: false };
+            let link =
+                opening.get_or_try_init(|| self.place.open(&node, &self.dialer, None)).await?;
+            let answer = match asking {
+                true => call.run(&mut Asking(link.handle())).await,
+                false => call.run(&mut link.handle()).await,
+            };
+            let error = match answer {
+                Ok(value) => {
+                    suspect.acquitted = true;
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            suspect.acquitted = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+            drop(suspect);
+            let moved = error.kind() == ErrorKind::Server(ServerErrorKind::Moved);
+            let next = error.redirect_node().and_then(|(to, _)| Address::of_reply(to, &node));
+            let Some(next) = next else { return Err(failure(&error).of(&node)) };
+            if moved {
+                lock(&self.owners).insert(slot, next.clone());
+            }
+            (node, asking) = (next, !moved);
+        }
+        Err(StorageError::Unreachable("the nodes send it round in circles".into()))
+    }
+}
+
+/// A node that has not answered yet. If it never does, its connection is not used again, and what it has is
+/// looked for elsewhere.
+struct Suspect<'a> {
+    nodes: &'a Nodes,
+    node: &'a Address,
+    opening: &'a Arc<Opening>,
+    acquitted: bool,
+}
+
+impl Drop for Suspect<'_> {
+    fn drop(&mut self) {
+        if self.acquitted {
+            return;
+        }
+        lock(&self.nodes.owners).retain(|_, owner| owner != self.node);
+        let mut links = lock(&self.nodes.links);
+        if links.get(self.node).is_some_and(|other| Arc::ptr_eq(other, self.opening)) {
+            links.remove(self.node);
+        }
+    }
+}
+
+/// Says before each command that it was sent here though the slot is still another node's.
+struct Asking<C>(C);
+
+impl<C: ConnectionLike + Send> ConnectionLike for Asking<C> {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let mut both = Pipeline::new();
+            both.cmd("ASKING").add_command(command.clone());
+            let mut last = Value::Nil;
+            for answer in self.0.req_packed_commands(&both, 0, 2).await? {
+                last = answer.extract_error()?;
+            }
+            Ok(last)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.0.req_packed_commands(commands, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.get_db()
+    }
+}
+
+/// The nodes that a node knows; none if it does not say. That takes a right which nothing else needs.
+pub(super) async fn known(link: &Link, asked: &Address, limit: Duration) -> Vec<Address> {
+    let (mut connection, mut question) = (link.handle(), cmd("CLUSTER"));
+    question.arg("SLOTS");
+    let Ok(Ok(Value::Array(ranges))) = timeout(limit, question.query_async(&mut connection)).await
+    else {
+        return Vec::new();
+    };
+    // Of each range: first, last, and then its nodes: host, port and more.
+    let nodes = ranges.iter().filter_map(|range| match range {
+        Value::Array(range) => range.get(2..),
+        _ => None,
+    });
+    let address = |node: &Value| match node {
+        Value::Array(node) => match &node[..] {
+            [Value::BulkString(host), Value::Int(port), ..] => {
+                let host = String::from_utf8_lossy(host);
+                Address::of_reply(&format!("{host}:{port}"), asked)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    nodes.flatten().filter_map(address).collect()
+}
+
+/// The slot of a key: of what is in its first braces, if anything is.
+fn slot(key: &str) -> u16 {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    crc16(tag.filter(|tag| !tag.is_empty()).unwrap_or(key).as_bytes()) % 16384
+}
+
+/// CRC-16/XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| {
+            let shifted = crc << 1;
+            if crc & 0x8000 == 0 { shifted } else { shifted ^ 0x1021 }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_cluster_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31C3);
+        assert_eq!(slot("foo"), 12182);
+        assert_eq!(slot("cb:{foo}"), 12182);
+        assert_eq!(slot("cb:{foo}{bar}"), 12182);
+        assert_eq!(slot("bar"), 5061);
+        assert_eq!(slot("{}foo"), crc16(b"{}foo") % 16384);
+    }
+}

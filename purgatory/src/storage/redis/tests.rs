@@ -1,0 +1,16 @@
+//! Against real servers, which the tests start: `redis-server` has to be installed.
+
+mod bumping;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
+mod differential;
+mod failures;
+mod news;
+mod random;
+mod records;
+mod rights;
+mod sentinel;
+mod server;
+#[cfg(feature = "redis-tls")]
+mod tls;
+mod watched;

@@ -1,0 +1,164 @@
+//! One connection, from the handshake to its end.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{PushInfo, PushKind, Value, cmd};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::dial::{Link, Push, within};
+use super::failure::failure;
+use super::life::{Life, Route};
+use super::native::{Native, News};
+#[cfg(feature = "redis-cluster")]
+use super::nodes::Nodes;
+#[cfg(feature = "redis-cluster")]
+use super::place::Kind;
+use crate::storage::{StorageError, Watcher};
+
+/// Runs until something fails, here or in an operation.
+pub(super) async fn run(shared: &Shared, watcher: Watcher) -> StorageError {
+    match live(shared, watcher).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+async fn live(shared: &Shared, watcher: Watcher) -> Result<Infallible, StorageError> {
+    let (end, mut ended) = mpsc::channel(1);
+    let (hear, heard) = watch::channel(0);
+    let push = listener(shared.native.clone(), watcher.clone(), hear, end.clone());
+    let (address, link) = shared.place.connect(&shared.dialer, push).await?;
+    let link = Arc::new(link);
+    let limit = shared.dialer.operation_timeout;
+    // Before anything is read: what changes in between is heard of.
+    within(limit, async {
+        let subscribed = link.handle().subscribe(shared.native.channel()).await;
+        subscribed.map_err(|error| failure(&error).of(&"SUBSCRIBE"))
+    })
+    .await?;
+    let route = match &shared.place.kind {
+        #[cfg(feature = "redis-cluster")]
+        Kind::Cluster(nodes) => {
+            nodes.add(super::nodes::known(&link, &address, limit).await);
+            Route::Nodes(Nodes::new(address, Arc::clone(&shared.place), shared.dialer.clone()))
+        }
+        _ => {
+            drop(address);
+            Route::Link(Arc::clone(&link))
+        }
+    };
+    let life = Arc::new(Life::new(route, limit, watcher.clone(), end));
+    let mut proof = Proof { heard, due: true };
+    let open = Open { shared, life, link };
+    proof.seek(&open).await?;
+    shared.lives.enter(Arc::clone(&open.life));
+    watcher.ready();
+    let ended = async {
+        let closed = || StorageError::Unavailable("the connection was closed".into());
+        Err(ended.recv().await.unwrap_or_else(closed))
+    };
+    either(ended, heartbeats(&open, &mut proof)).await
+}
+
+/// What is told without having been asked for. It is called by the task of the connection.
+fn listener(
+    native: Native,
+    watcher: Watcher,
+    hear: watch::Sender<u64>,
+    end: mpsc::Sender<StorageError>,
+) -> Push {
+    Arc::new(move |info: PushInfo| {
+        match (info.kind, info.data.as_slice()) {
+            (PushKind::Message, [_, Value::BulkString(message)]) => match native.news(message) {
+                Some(News::Changed { circuit, record }) => watcher.changed(&circuit, record),
+                Some(News::Health(version)) => hear.send_modify(|last| *last = version.max(*last)),
+                None => {}
+            },
+            (PushKind::Disconnection, _) => {
+                let closed = StorageError::Unavailable("the connection was closed".into());
+                // There is room for the first failure.
+                let _ = end.try_send(closed);
+            }
+            _ => {}
+        }
+        Ok::<_, SendError>(())
+    })
+}
+
+/// What is open. However the watch ends, nothing is left of it.
+struct Open<'a> {
+    shared: &'a Shared,
+    life: Arc<Life>,
+    link: Arc<Link>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.shared.lives.leave(&self.life);
+        self.link.close();
+    }
+}
+
+/// That the server can be written to, and that what is announced arrives.
+struct Proof {
+    heard: watch::Receiver<u64>,
+    due: bool,
+}
+
+impl Proof {
+    async fn seek(&mut self, open: &Open<'_>) -> Result<(), StorageError> {
+        let answer = match open.life.ask(&open.shared.native.probe()).await {
+            Ok(answer) => answer,
+            // The node that would have the key is away, but the others need not be: later, then.
+            Err(StorageError::Unreachable(_)) => return Ok(()),
+            Err(StorageError::Unusable(cause)) => return Err(StorageError::Refused(cause)),
+            Err(error) => return Err(error),
+        };
+        self.due = false;
+        let version = answer.stored.record.map_or(0, |record| record.version);
+        let heard = self.heard.wait_for(|&heard| heard >= version);
+        match answer.unannounced {
+            Some(cause) => open.life.unannounced(&cause),
+            None => {
+                if timeout(open.life.operation_timeout, heard).await.is_err() {
+                    open.life.unannounced("it does not arrive");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds out that the server does not answer, when nobody else asks.
+async fn heartbeats(open: &Open<'_>, proof: &mut Proof) -> Result<Infallible, StorageError> {
+    let limit = open.life.operation_timeout;
+    loop {
+        sleep(open.shared.heartbeat).await;
+        within(limit, heartbeat(open.link.handle())).await?;
+        if proof.due {
+            proof.seek(open).await?;
+        }
+    }
+}
+
+async fn heartbeat(mut connection: MultiplexedConnection) -> Result<(), StorageError> {
+    let answer: Result<Value, _> = cmd("TIME").query_async(&mut connection).await;
+    answer.map(drop).map_err(|error| failure(&error))
+}
+
+/// The first to be there.
+async fn either<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Pending => other.as_mut().poll(context),
+        ready @ Poll::Ready(_) => ready,
+    })
+    .await
+}
