@@ -182,6 +182,8 @@ pub use crate::name::Name;
 pub use crate::outcome::Outcome;
 pub use crate::permit::Permit;
 pub use crate::registry::RemoveError;
+#[cfg(feature = "storage")]
+pub use crate::snapshot::SharedSnapshot;
 pub use crate::snapshot::Snapshot;
 pub use crate::state::State;
 #[cfg(feature = "redis")]

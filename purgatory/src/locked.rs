@@ -248,6 +248,8 @@ impl LockedCircuit {
             rejected: self.rejected.load(Ordering::Relaxed),
             late: inner.late,
             events_dropped: inner.outbox.dropped(),
+            #[cfg(feature = "storage")]
+            shared: inner.machine.shared(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::error::{Reason, StorageError};
 use crate::event::Change;
 use crate::outcome::Outcome;
 use crate::record::UpdateId;
+use crate::snapshot::SharedSnapshot;
 use crate::storage::{Consistency, StorageOptions, Versioned};
 use crate::update::Decision;
 use crate::waiter::{Stage, Verdict, Waiter, Waiting};
@@ -211,6 +212,16 @@ impl Mirror {
         let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
         let parcels = [sent, self.retry].into_iter().flatten();
         self.run.total + parcels.map(|parcel| parcel.run.total).sum::<u64>()
+    }
+
+    pub(crate) fn snapshot(&self) -> SharedSnapshot {
+        SharedSnapshot {
+            recorded: self.tally.recorded,
+            discarded: self.tally.discarded,
+            pending: self.pending(),
+            in_sync: self.sync == Sync::Synced,
+            version: self.base.as_ref().map(|base| base.version),
+        }
     }
 
     pub(crate) fn view(&self) -> View {

@@ -46,6 +46,42 @@ pub struct Snapshot {
     /// How many events were dropped because a listener was stuck and 1024 were waiting for it.
     /// Changes of state are never dropped.
     pub events_dropped: u64,
+    /// How it stands to its storage; `None`, if it is not [shared](crate::FactoryBuilder::storage).
+    #[cfg(feature = "storage")]
+    pub shared: Option<SharedSnapshot>,
+}
+
+/// How a shared circuit stood to its storage at one moment, as far as this process knows.
+///
+/// Every failure that this process counted while the circuit was closed is in exactly one of
+/// [`recorded`](Self::recorded), [`discarded`](Self::discarded) and [`pending`](Self::pending).
+///
+/// ```
+/// use purgatory::{CircuitBreakerFactory, MemoryStorage};
+///
+/// let factory = CircuitBreakerFactory::builder().storage(MemoryStorage::new()).build()?;
+/// let breaker = factory.get_breaker("payments")?;
+/// breaker.acquire()?.failure();
+///
+/// let shared = breaker.snapshot().shared.unwrap();
+/// assert_eq!(shared.recorded + shared.discarded + shared.pending, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "storage")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharedSnapshot {
+    /// How many failures have reached the storage.
+    pub recorded: u64,
+    /// How many failures did not, and will not: when they could have, they did not matter any more.
+    pub discarded: u64,
+    /// How many failures are not sent yet, or were sent and not answered.
+    pub pending: u64,
+    /// Whether the storage is up, and what it has for the circuit is known and can be changed. If not, this
+    /// process goes on alone.
+    pub in_sync: bool,
+    /// The version of the record that was last heard of, if there was one.
+    pub version: Option<u64>,
 }
 
 impl Snapshot {

@@ -10,6 +10,8 @@ use super::shared::Shared;
 use super::shared::{Stage, Waiting};
 #[cfg(feature = "storage")]
 use crate::mirror;
+#[cfg(feature = "storage")]
+use crate::snapshot::SharedSnapshot;
 
 /// The circuit itself, or this process's share in it.
 #[derive(Debug)]
@@ -34,6 +36,14 @@ impl Machine {
             Self::Local(circuit) => circuit,
             #[cfg(feature = "storage")]
             Self::Shared(shared) => shared.mirror.circuit(),
+        }
+    }
+
+    #[cfg(feature = "storage")]
+    pub(super) fn shared(&self) -> Option<SharedSnapshot> {
+        match self {
+            Self::Local(_) => None,
+            Self::Shared(shared) => Some(shared.mirror.snapshot()),
         }
     }
 

@@ -58,7 +58,8 @@ impl Mirror {
     /// Whether everything has arrived.
     pub(crate) fn is_settled(&self) -> bool {
         let sent = self.sent.as_ref().is_some_and(|sent| sent.parcel.is_some());
-        self.sync == Sync::Foreign || !sent && !self.owes()
+        let registered = !self.options.registers || self.sync == Sync::Synced;
+        self.sync == Sync::Foreign || !sent && !self.owes() && registered
     }
 
     fn owes(&self) -> bool {
@@ -133,7 +134,14 @@ impl Mirror {
     fn written_down(&self, offset: Offset) -> Circuit {
         let phase = match self.circuit.phase() {
             Phase::Closed { .. } => Phase::Closed { failures: 0 },
-            Phase::Open { until } => Phase::Open { until: offset.to_store(*until) },
+            Phase::Open { until } => {
+                // What was spread for this process alone is not for the others.
+                let until = match self.decision {
+                    Some(Decision::Trip { until, .. }) => until,
+                    _ => *until,
+                };
+                Phase::Open { until: offset.to_store(until) }
+            }
             Phase::HalfOpen(probes) => Phase::HalfOpen(probes.moved(|end| offset.to_store(end))),
         };
         let generation = self.generation + u64::from(!self.confirmed);
