@@ -1,9 +1,9 @@
 //! The calls that a member makes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use purgatory::CircuitBreaker;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ struct Shared {
     /// Nanoseconds in the breaker, at most, and left of the last rejection.
     longest: AtomicU64,
     retry_after: AtomicU64,
+    /// By the time of day.
+    first_failure: OnceLock<SystemTime>,
 }
 
 impl Load {
@@ -42,6 +44,7 @@ impl Load {
             probes: zero(),
             longest: zero(),
             retry_after: zero(),
+            first_failure: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
@@ -84,6 +87,10 @@ impl Load {
 
     pub(super) fn longest(&self) -> Duration {
         Duration::from_nanos(self.shared.longest.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn first_failure(&self) -> Option<SystemTime> {
+        self.shared.first_failure.get().copied()
     }
 
     pub(super) fn retry_after(&self) -> Duration {
@@ -137,6 +144,7 @@ impl Shared {
             permit.success();
         } else {
             self.failures.fetch_add(1, Ordering::Relaxed);
+            self.first_failure.get_or_init(SystemTime::now);
             permit.failure();
         }
         self.took(ended);

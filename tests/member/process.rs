@@ -118,6 +118,7 @@ impl Member {
             "pending": shared.pending,
             "in_sync": shared.in_sync,
             "calls": self.load.calls(),
+            "first_failure_at": self.load.first_failure().map(since_1970),
             "observed": self.load.failures(),
             "probes": self.load.probes(),
             "longest_us": self.load.longest().as_secs_f64() * 1e6,
@@ -137,10 +138,14 @@ fn note(events: &Mutex<Vec<Value>>, event: &Event) {
     if matches!(event, Event::Failed { .. } | Event::Recovered { .. } | Event::Rejected { .. }) {
         return;
     }
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let at = since_1970(SystemTime::now());
     let text = event.to_string();
-    let event = json!({ "at": at.as_secs_f64(), "name": event.name(), "text": text });
+    let event = json!({ "at": at, "name": event.name(), "text": text });
     events.lock().unwrap().push(event);
+}
+
+fn since_1970(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn resident_kb() -> u64 {

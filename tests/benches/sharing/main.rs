@@ -1,0 +1,78 @@
+//! What sharing costs and brings, on a real server: `cargo bench -p purgatory-tests --bench sharing` prints the
+//! table of the README.
+
+mod calls;
+mod fleet;
+mod news;
+
+use std::time::{Duration, Instant};
+
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, RedisStorage};
+use purgatory_tests::servers::{Engine, Server, wait_until};
+
+fn main() {
+    // `cargo test --benches` passes this, and is not here to measure.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    for engine in Engine::ALL {
+        let server = Server::start(engine);
+        println!(
+            "\n| {} | |",
+            server
+                .ask::<String>(&["INFO", "server"])
+                .lines()
+                .find_map(|line| line
+                    .strip_prefix("redis_version:")
+                    .or(line.strip_prefix("valkey_version:")))
+                .map_or_else(|| format!("{engine:?}"), |version| format!("{engine:?} {version}"))
+        );
+        println!("| --- | ---: |");
+        calls::measure(&server);
+        news::measure(&server);
+        fleet::measure(&server);
+    }
+}
+
+fn row(what: &str, figure: impl std::fmt::Display) {
+    println!("| {what} | {figure} |");
+}
+
+/// Times in the order of size.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    fn percentile(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() - 1) * percent / 100]
+    }
+
+    fn shown(&self) -> String {
+        let micros = |percent| self.percentile(percent).as_secs_f64() * 1e6;
+        format!("{:.0} / {:.0} us", micros(50), micros(99))
+    }
+}
+
+fn builder(server: &Server) -> FactoryBuilder {
+    let storage = RedisStorage::builder(server.url()).build().expect("the URL is valid");
+    CircuitBreakerFactory::builder().storage(storage)
+}
+
+/// A breaker that has heard of the server.
+fn shared(factory: &CircuitBreakerFactory, name: &str, config: Config) -> CircuitBreaker {
+    let breaker = factory.get_breaker_with(name, config).expect("the name is valid");
+    wait_until("the circuit is in sync", Duration::from_secs(10), || {
+        breaker.snapshot().shared.is_some_and(|shared| shared.in_sync)
+    });
+    breaker
+}
+
+fn timed<R>(body: impl FnOnce() -> R) -> (Duration, R) {
+    let began = Instant::now();
+    let answer = body();
+    (began.elapsed(), answer)
+}
