@@ -17,21 +17,20 @@ fn main() {
     }
     for engine in Engine::ALL {
         let server = Server::start(engine);
-        println!(
-            "\n| {} | |",
-            server
-                .ask::<String>(&["INFO", "server"])
-                .lines()
-                .find_map(|line| line
-                    .strip_prefix("redis_version:")
-                    .or(line.strip_prefix("valkey_version:")))
-                .map_or_else(|| format!("{engine:?}"), |version| format!("{engine:?} {version}"))
-        );
+        println!("\n| {} | |", version(&server));
         println!("| --- | ---: |");
         calls::measure(&server);
         news::measure(&server);
         fleet::measure(&server);
     }
+}
+
+fn version(server: &Server) -> String {
+    let info = server.ask::<String>(&["INFO", "server"]);
+    let versions = ["valkey_version:", "redis_version:"]
+        .map(|key| info.lines().find_map(|line| Some((key, line.strip_prefix(key)?))));
+    let (key, version) = versions.into_iter().flatten().next().expect("a server knows its version");
+    format!("{} {version}", key.trim_end_matches("_version:"))
 }
 
 fn row(what: &str, figure: impl std::fmt::Display) {
