@@ -6,6 +6,7 @@
 //! * [What counts as a failure](#what-counts-as-a-failure)
 //! * [Listening](#listening)
 //! * [Configuring](#configuring)
+//! * [Sharing](#sharing)
 //! * [Testing](#testing)
 //! * [What it costs](#what-it-costs)
 //! * [When not to use it](#when-not-to-use-it)
@@ -99,6 +100,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Sharing
+//!
+//! With a [storage](storage), the processes of a fleet share their circuits: their failures add up, a trip reaches all
+//! of them, and one probe finds out for all. No call waits for the storage but the probe. The guide has
+//! [a page](guide::sharing) about it.
+//!
 //! # Testing
 //!
 //! A [`ManualClock`] replaces sleeping, and [`CircuitBreakerFactory::scope`] gives each test circuits of
@@ -124,6 +131,9 @@
 //! | --- | --- | --- |
 //! | `macros` | yes | the attribute |
 //! | `anyhow` | no | rules find what lies inside an `anyhow::Error` |
+//! | `storage` | no | circuits shared among factories, see [`storage`] |
+//! | `redis` | no | circuits shared among processes, through Redis or Valkey, see [`RedisStorage`] |
+//! | `redis-cluster`, `redis-tls` | no | the same on a cluster, and through TLS |
 
 mod breaker;
 #[cfg(feature = "storage")]
