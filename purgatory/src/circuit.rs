@@ -151,7 +151,8 @@ impl Circuit {
                     Settled { effect: recovered.then_some(Effect::Recovered), change: None }
                 }
                 Outcome::Failure => {
-                    *failures += 1;
+                    // A record may have as many as there can be.
+                    *failures = failures.saturating_add(1);
                     let failures = *failures;
                     let threshold = self.settings.threshold;
                     let tripped = failures >= threshold;

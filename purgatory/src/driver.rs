@@ -18,6 +18,7 @@ use self::watch::Watched;
 use crate::event::Event;
 use crate::link::Flush;
 use crate::locked::{Common, FleetLink, LockedCircuit};
+use crate::mirror::Wait;
 use crate::name::Name;
 use crate::storage::{Storage, StorageError, StorageOptions};
 
@@ -75,6 +76,9 @@ enum Phase {
 
 /// The first wait after the storage went down.
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+
+/// How long a watch may take to begin.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// For how long outcomes of a closed circuit gather after an update.
 const LINGER: Duration = Duration::from_millis(5);
@@ -135,6 +139,7 @@ impl Driver {
         self.phase = Phase::Connecting;
         self.watched = Arc::new(Watched::default());
         self.link.forget_offset();
+        self.timers.after(CONNECT, Timer::Connected(self.epoch));
         let storage = Arc::clone(&self.storage);
         let watcher = watch::watcher(&self.link, &self.watched);
         let epoch = self.epoch;
@@ -226,8 +231,12 @@ impl Driver {
             self.tell(Event::StorageRefused { circuit: None, cause });
         }
         for circuit in self.link.take_news() {
-            if circuit.begins_to_ask() {
-                self.timers.after(self.options.probe_wait, Timer::Ask(Arc::downgrade(&circuit)));
+            for wait in circuit.begins_to_wait() {
+                let patience = match wait {
+                    Wait::Ask(_) => self.options.probe_wait,
+                    Wait::Read(_) => self.options.operation_timeout,
+                };
+                self.timers.after(patience, Timer::Wait(Arc::downgrade(&circuit), wait));
             }
             self.pump(&circuit);
         }
@@ -276,9 +285,15 @@ impl Driver {
                     self.pump(&circuit);
                 }
             }
-            Some(Timer::Ask(circuit)) => {
+            Some(Timer::Wait(circuit, wait)) => {
                 if let Some(circuit) = circuit.upgrade() {
-                    circuit.give_up_ask();
+                    circuit.give_up(wait);
+                }
+            }
+            Some(Timer::Connected(epoch)) => {
+                if epoch == self.epoch && self.phase == Phase::Connecting {
+                    let cause = format!("no connection within {CONNECT:?}");
+                    self.down(StorageError::Unavailable(cause));
                 }
             }
             Some(Timer::Look) => self.end_flushes(),

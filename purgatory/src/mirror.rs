@@ -48,7 +48,10 @@ pub(crate) struct Mirror {
     outcomes: Vec<(ProbeId, Outcome)>,
     ask: Option<Ask>,
     /// Calls that wait for a reading that begins after they came.
-    readers: Vec<Waiter>,
+    readers: Vec<Reader>,
+    /// How many readers there have been, and of how many the driver measures the time.
+    readers_ever: u64,
+    readers_timed: u64,
     /// Whether to read without a reason of its own.
     stale: bool,
     sent: Option<Sent>,
@@ -92,6 +95,13 @@ struct Ask {
     until: Timestamp,
 }
 
+/// A call that waits for a reading, and how many came before it.
+#[derive(Debug)]
+struct Reader {
+    number: u64,
+    waiter: Waiter,
+}
+
 /// A request under way, with the readers that it will answer.
 #[derive(Debug)]
 struct Sent {
@@ -99,7 +109,9 @@ struct Sent {
     outcomes: Vec<(ProbeId, Outcome)>,
     asked: bool,
     again: bool,
-    readers: Vec<Waiter>,
+    readers: Vec<Reader>,
+    /// The newest version that was pushed meanwhile.
+    pushed: u64,
 }
 
 /// What has to arrive exactly once. Times are the factory's.
@@ -134,6 +146,15 @@ pub(crate) enum Acquired {
 pub(crate) struct Told {
     pub(crate) notices: Vec<Notice>,
     pub(crate) verdicts: Vec<(Waiter, Verdict)>,
+}
+
+/// Calls that wait, and not for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The call that asks for leave to be this probe.
+    Ask(ProbeId),
+    /// The first so many that wait for a reading.
+    Read(u64),
 }
 
 /// Something that listeners are told.
@@ -171,6 +192,8 @@ impl Mirror {
             outcomes: Vec::new(),
             ask: None,
             readers: Vec::new(),
+            readers_ever: 0,
+            readers_timed: 0,
             stale: true,
             sent: None,
             retry: None,
@@ -246,7 +269,8 @@ impl Mirror {
         }
         if self.options.consistency == Consistency::Strict && stage == Stage::First {
             let (waiter, waiting) = Waiter::new();
-            self.readers.push(waiter);
+            self.readers.push(Reader { number: self.readers_ever, waiter });
+            self.readers_ever += 1;
             return Acquired::Wait(waiting);
         }
         let view = self.circuit.view();
@@ -356,6 +380,15 @@ impl Mirror {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+}
+
+impl Told {
+    /// They go on, from what is known by now.
+    fn decide(&mut self, readers: impl IntoIterator<Item = Reader>) {
+        let readers = readers.into_iter();
+        let decide = |reader: Reader| (reader.waiter, Verdict::Decide(Stage::Read));
+        self.verdicts.extend(readers.map(decide));
     }
 }
 

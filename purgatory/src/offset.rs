@@ -1,5 +1,8 @@
 //! From one clock to another.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::clock::Timestamp;

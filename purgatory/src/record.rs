@@ -1,5 +1,8 @@
 //! A circuit as it is written down, for all processes that share it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -61,6 +64,9 @@ pub(crate) const RING: usize = 16;
 
 /// The longest that is taken for a record: with the most probes it has 30 kB.
 const MAX_LEN: usize = 1 << 16;
+
+/// The largest generation: as many as a process can tell apart.
+const MAX_GENERATION: u64 = 1 << 62;
 
 impl Record {
     pub(crate) fn new(circuit: Circuit) -> Self {
@@ -144,7 +150,7 @@ fn head(fields: &mut Fields<'_>) -> Option<Head> {
         "H" => State::HalfOpen,
         _ => return None,
     };
-    let generation = number(fields.next()?)?;
+    let generation = number(fields.next()?).filter(|&generation| generation <= MAX_GENERATION)?;
     let (since, open) = (timestamp(fields.next()?)?, time(fields.next()?)?);
     (open <= Config::MAX_TTL).then_some(Head { state, generation, since, open })
 }

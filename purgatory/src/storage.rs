@@ -80,7 +80,8 @@ pub trait Storage: Send + Sync + 'static {
     /// is asked every now and then, see [`StorageOptions::poll()`].
     ///
     /// It calls [`ready`](Watcher::ready) as soon as from there on nothing can be missed. Until then, and
-    /// after its end, the storage counts as down. It is called again after every end, but not at once.
+    /// after its end, the storage counts as down. It is called again after every end, but not at once. If it
+    /// is not ready within five seconds, it is dropped and called again.
     fn watch<'a>(&'a self, watcher: Watcher) -> Option<Watching<'a>> {
         let _ = watcher;
         None

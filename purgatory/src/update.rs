@@ -1,7 +1,11 @@
 //! What one process has to tell the others about a circuit.
 
+#[cfg(test)]
+mod tests;
+
 use crate::circuit::{Circuit, Phase, ProbeId, Run, Ticket, View};
 use crate::clock::Timestamp;
+use crate::event::Cause;
 use crate::outcome::Outcome;
 use crate::record::{Record, UpdateId};
 
@@ -57,8 +61,13 @@ impl Update {
             return None;
         }
         let circuit = &mut record.circuit;
+        let lease = circuit.settings().probe_lease;
         circuit.set_settings(*self.own.settings());
         let before = circuit.clone();
+        if self.ask.is_some() {
+            // Who asks has waited for the time to pass.
+            circuit.restart(now, lease);
+        }
         for &(id, outcome) in &self.outcomes {
             // A probe whose place was given to another has nothing to say any more.
             if circuit.holds(id) {
@@ -66,7 +75,9 @@ impl Update {
                 circuit.settle(ticket, outcome, || now);
             }
         }
-        let counted = self.decide(circuit, now);
+        // What this process would write down is of the generation that it counted in.
+        let known = current.is_none() || circuit.generation() == self.generation;
+        let counted = self.decide(circuit, known, now);
         if let Some(id) = self.ask.filter(|&id| !circuit.holds(id)) {
             let _ = circuit.acquire_as(now, Some(id));
         }
@@ -82,25 +93,28 @@ impl Update {
     }
 
     /// Applies the decision and the run, and returns whether failures were counted.
-    fn decide(&self, circuit: &mut Circuit, now: Timestamp) -> bool {
-        let current = circuit.generation() == self.generation;
+    fn decide(&self, circuit: &mut Circuit, known: bool, now: Timestamp) -> bool {
         match self.decision {
             Some(Decision::Trip { at, until }) if now < until => {
                 // Who closed it in the meantime knew better.
-                if current || at > circuit.since() {
+                if known || at > circuit.since() {
                     circuit.trip(at, until);
                 }
                 return false;
             }
             Some(Decision::Reset { at }) => {
-                if current || at > circuit.since() {
-                    circuit.reset(now);
+                if !known && at <= circuit.since() {
+                    return false;
                 }
-                return false;
+                // Also what is closed is closed anew: trips that were found before do not count any more.
+                circuit.follow(Phase::Closed { failures: 0 }, now, Cause::Reset);
+                // What was counted came after it.
+                circuit.count(self.run, now);
+                return self.run.total > 0;
             }
             Some(Decision::Trip { .. } | Decision::Register) | None => {}
         }
-        if current && matches!(circuit.phase(), Phase::Closed { .. }) {
+        if known && matches!(circuit.phase(), Phase::Closed { .. }) {
             circuit.count(self.run, now);
             return self.run.total > 0;
         }

@@ -1,6 +1,8 @@
 //! What a circuit needs to be shared: outcomes in bulk, evidence that others found, and to be written
 //! down.
 
+use std::time::Duration;
+
 use super::{Circuit, Phase, ProbeId, Run};
 use crate::clock::Timestamp;
 use crate::config::Settings;
@@ -33,6 +35,23 @@ impl Circuit {
     pub(crate) fn trip(&mut self, at: Timestamp, until: Timestamp) -> Option<Change> {
         let Phase::Closed { .. } = self.phase else { return None };
         Some(self.enter(Phase::Open { until }, Cause::Shared, at))
+    }
+
+    /// Begins anew what ends later than it can: the clock was set back since it began. Probes may have had
+    /// leases as long as that.
+    pub(crate) fn restart(&mut self, now: Timestamp, lease: Duration) {
+        match &mut self.phase {
+            Phase::Open { until } if now < self.since => {
+                let until = now.saturating_add(until.since(self.since));
+                self.enter(Phase::Open { until }, Cause::Shared, now);
+            }
+            Phase::HalfOpen(probes) => {
+                // Twice as long: clocks do not agree to the microsecond.
+                let (end, longest) = (now.saturating_add(lease), now.saturating_add(lease * 2));
+                *probes = probes.moved(|lease| if lease.end > longest { end } else { lease.end });
+            }
+            Phase::Closed { .. } | Phase::Open { .. } => {}
+        }
     }
 
     /// Takes over what the circuit has become elsewhere. A change from a state to itself is none, but

@@ -55,7 +55,7 @@ impl Probes {
 
     /// Counts a success, and returns whether there were enough of them to close.
     pub(super) fn succeeded(&mut self, settings: &Settings) -> bool {
-        self.succeeded += 1;
+        self.succeeded = self.succeeded.saturating_add(1);
         self.succeeded >= settings.success_threshold
     }
 
@@ -80,8 +80,8 @@ impl Probes {
     }
 
     /// The same probes by another clock.
-    pub(crate) fn moved(&self, to: impl Fn(Timestamp) -> Timestamp) -> Self {
-        let out = self.out.iter().map(|lease| Lease { end: to(lease.end), ..*lease });
+    pub(crate) fn moved(&self, to: impl Fn(&Lease) -> Timestamp) -> Self {
+        let out = self.out.iter().map(|lease| Lease { end: to(lease), ..*lease });
         Self { out: out.collect(), ..*self }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use crate::locked::LockedCircuit;
+use crate::mirror::Wait;
 
 /// What the driver has to do later, the next first; at the same time, in the order of asking.
 #[derive(Debug, Default)]
@@ -25,8 +26,10 @@ pub(super) enum Timer {
     Look,
     /// Send what has gathered.
     Linger(Weak<LockedCircuit>),
-    /// A call has waited long enough.
-    Ask(Weak<LockedCircuit>),
+    /// Calls have waited long enough.
+    Wait(Weak<LockedCircuit>, Wait),
+    /// A connection, this one, has had time enough to begin.
+    Connected(u64),
 }
 
 impl Timers {

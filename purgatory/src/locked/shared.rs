@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::error::{Rejected, StorageError};
 use crate::event::Event;
 use crate::link::Link;
-use crate::mirror::{Mirror, Notice, Request, Tally, Told};
+use crate::mirror::{Mirror, Notice, Request, Tally, Told, Wait};
 use crate::name::Name;
 use crate::offset::Offset;
 use crate::outcome::Outcome;
@@ -154,12 +154,12 @@ impl LockedCircuit {
         self.drive(|mirror, _| mirror.linger_over());
     }
 
-    pub(crate) fn begins_to_ask(&self) -> bool {
-        self.drive(|mirror, _| mirror.begins_to_ask()).unwrap_or(false)
+    pub(crate) fn begins_to_wait(&self) -> Vec<Wait> {
+        self.drive(|mirror, _| mirror.begins_to_wait()).unwrap_or_default()
     }
 
-    pub(crate) fn give_up_ask(&self) {
-        self.drive(|mirror, told| *told = mirror.give_up_ask());
+    pub(crate) fn give_up(&self, wait: Wait) {
+        self.drive(|mirror, told| *told = mirror.give_up(wait));
     }
 
     /// Does the driver's work under the lock, and tells of it without.

@@ -132,7 +132,11 @@ impl Mirror {
     /// clocks are set, no time left is longer than it can be.
     fn localised(&self, record: &Record, offset: Offset, now: Timestamp) -> Phase {
         let there = offset.to_store(now);
-        let local = |end: Timestamp, at_most| now.saturating_add(end.since(there).min(at_most));
+        let local = |end: Timestamp, at_most| match end < there {
+            // Over, also if it is asked at this very moment.
+            true => offset.to_local(end),
+            false => now.saturating_add(end.since(there).min(at_most)),
+        };
         match record.circuit.phase() {
             Phase::Closed { failures } => {
                 let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
@@ -146,8 +150,17 @@ impl Mirror {
                 Phase::Open { until: local(*until, open) }
             }
             Phase::HalfOpen(probes) => {
-                let lease = record.circuit.settings().probe_lease;
-                Phase::HalfOpen(probes.moved(|end| local(end, lease)))
+                let longest = record.circuit.settings().probe_lease;
+                let known = match self.circuit.phase() {
+                    Phase::HalfOpen(probes) => probes.out(),
+                    Phase::Closed { .. } | Phase::Open { .. } => &[],
+                };
+                Phase::HalfOpen(probes.moved(|lease| {
+                    // As it was first understood, or it would begin anew with every look.
+                    let known = known.iter().find(|known| known.id == lease.id);
+                    let end = local(lease.end, longest);
+                    known.map_or(end, |known| known.end.min(end))
+                }))
             }
         }
     }

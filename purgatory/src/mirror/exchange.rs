@@ -1,6 +1,6 @@
 //! What the driver does with a mirror: take a request, bring the answer.
 
-use super::{Mirror, Notice, Parcel, Sent, Sync, Told};
+use super::{Mirror, Notice, Parcel, Sent, Sync, Told, Wait};
 use crate::circuit::{Circuit, Phase, ProbeId, Run, Ticket};
 use crate::clock::Timestamp;
 use crate::error::StorageError;
@@ -40,8 +40,11 @@ impl Mirror {
 
     /// Whether the driver has something to do for this circuit.
     pub(crate) fn has_news(&self) -> bool {
+        // The driver measures how long calls wait, also while it is busy with something else.
+        let untimed = self.ask.as_ref().is_some_and(|ask| !ask.timed)
+            || self.readers_timed < self.readers_ever;
         let update = self.sync == Sync::Synced && self.owes() && !self.lingers();
-        self.sent.is_none() && (self.stale || !self.readers.is_empty() || update)
+        untimed || self.sent.is_none() && (self.stale || !self.readers.is_empty() || update)
     }
 
     /// Whether there are only outcomes that may gather for a while.
@@ -127,7 +130,7 @@ impl Mirror {
     ) {
         self.stale = false;
         let readers = std::mem::take(&mut self.readers);
-        self.sent = Some(Sent { parcel, outcomes, asked, again, readers });
+        self.sent = Some(Sent { parcel, outcomes, asked, again, readers, pushed: 0 });
     }
 
     /// The circuit as it would be in the storage.
@@ -142,7 +145,9 @@ impl Mirror {
                 };
                 Phase::Open { until: offset.to_store(until) }
             }
-            Phase::HalfOpen(probes) => Phase::HalfOpen(probes.moved(|end| offset.to_store(end))),
+            Phase::HalfOpen(probes) => {
+                Phase::HalfOpen(probes.moved(|lease| offset.to_store(lease.end)))
+            }
         };
         let generation = self.generation + u64::from(!self.confirmed);
         let since = offset.to_store(self.circuit.since());
@@ -154,7 +159,6 @@ impl Mirror {
         let mut told = Told::default();
         let Some(sent) = self.sent.take() else { return told };
         let read = stored.record.as_ref().map(|record| Record::decode(&record.bytes));
-        self.base = stored.record;
         let ring_has = |id: UpdateId| matches!(&read, Some(Read::Known(r)) if r.ring.has(id));
         if let Some(parcel) = sent.parcel {
             let arrived = ring_has(parcel.id);
@@ -165,17 +169,22 @@ impl Mirror {
             self.lingering = true;
             self.retry = None;
         }
-        let first = self.sync == Sync::Alone;
-        if first {
+        if self.sync != Sync::Synced {
             self.reconcile(&ring_has, now);
         }
         let ours = sent.parcel.is_some_and(|parcel| !sent.again && ring_has(parcel.id));
-        self.adopt(read, ours, offset, now, &mut told);
+        // A push that came first told of more than this answer knows, and may not have been followed: read again.
+        let version = stored.record.as_ref().map_or(0, |record| record.version);
+        self.stale = version < sent.pushed;
+        let known = self.base.as_ref().map_or(0, |base| base.version);
+        if !(self.stale && version < known && known <= sent.pushed) {
+            self.base = stored.record;
+            self.adopt(read, ours, offset, now, &mut told);
+        }
         if sent.asked {
             self.answer_ask(&mut told);
         }
-        let decide = sent.readers.into_iter().map(|w| (w, Verdict::Decide(Stage::Read)));
-        told.verdicts.extend(decide);
+        told.decide(sent.readers);
         told
     }
 
@@ -228,8 +237,16 @@ impl Mirror {
     /// The storage pushed a record.
     pub(crate) fn pushed(&mut self, record: Versioned, offset: Offset, now: Timestamp) -> Told {
         let mut told = Told::default();
+        if let Some(sent) = &mut self.sent {
+            sent.pushed = sent.pushed.max(record.version);
+        }
+        if self.sync != Sync::Synced {
+            // What it says is not all, and without an answer the storage's clock is not known: read it.
+            self.stale = true;
+            return told;
+        }
         let known = self.base.as_ref().map_or(0, |base| base.version);
-        if self.sync == Sync::Alone || record.version <= known {
+        if record.version <= known {
             return told;
         }
         let read = Record::decode(&record.bytes);
@@ -258,8 +275,7 @@ impl Mirror {
                 self.retry = sent.parcel;
             }
             self.outcomes.splice(0..0, sent.outcomes);
-            let decide = sent.readers.into_iter().map(|w| (w, Verdict::Decide(Stage::Read)));
-            told.verdicts.extend(decide);
+            told.decide(sent.readers);
         }
         self.leave(now, &mut told);
         told
@@ -272,8 +288,7 @@ impl Mirror {
         if let Some(waiter) = self.ask.take().and_then(|ask| ask.waiter) {
             told.verdicts.push((waiter, Verdict::Decide(Stage::Last)));
         }
-        let readers = std::mem::take(&mut self.readers);
-        told.verdicts.extend(readers.into_iter().map(|w| (w, Verdict::Decide(Stage::Read))));
+        told.decide(std::mem::take(&mut self.readers));
         // What was for the storage to say is said here.
         for (id, outcome) in std::mem::take(&mut self.outcomes) {
             if self.circuit.holds(id) {
@@ -313,21 +328,42 @@ impl Mirror {
         self.lingering = false;
     }
 
-    /// Whether there is a call whose time to wait begins now.
-    pub(crate) fn begins_to_ask(&mut self) -> bool {
-        self.ask.as_mut().is_some_and(|ask| !std::mem::replace(&mut ask.timed, true))
+    /// The waits that begin now.
+    pub(crate) fn begins_to_wait(&mut self) -> Vec<Wait> {
+        let ask = self.ask.as_mut().filter(|ask| !ask.timed).map(|ask| {
+            ask.timed = true;
+            Wait::Ask(ask.id)
+        });
+        let timed = std::mem::replace(&mut self.readers_timed, self.readers_ever);
+        let read = (timed < self.readers_ever).then_some(Wait::Read(self.readers_ever));
+        ask.into_iter().chain(read).collect()
     }
 
-    /// The call that asks has waited long enough.
-    pub(crate) fn give_up_ask(&mut self) -> Told {
+    /// Calls have waited long enough.
+    pub(crate) fn give_up(&mut self, wait: Wait) -> Told {
         let mut told = Told::default();
-        if let Some(waiter) = self.ask.as_mut().and_then(|ask| ask.waiter.take()) {
+        match wait {
+            Wait::Ask(id) => self.give_up_ask(id, &mut told),
+            Wait::Read(before) => {
+                let sent = self.sent.iter_mut().map(|sent| &mut sent.readers);
+                for readers in sent.chain([&mut self.readers]) {
+                    let late = readers.partition_point(|reader| reader.number < before);
+                    told.decide(readers.drain(..late));
+                }
+            }
+        }
+        told
+    }
+
+    fn give_up_ask(&mut self, id: ProbeId, told: &mut Told) {
+        // Another call may be asking by now, whose time is not over.
+        let Some(ask) = self.ask.as_mut().filter(|ask| ask.id == id) else { return };
+        if let Some(waiter) = ask.waiter.take() {
             told.verdicts.push((waiter, Verdict::Decide(Stage::Last)));
         }
         if !self.asking() {
             self.ask = None;
         }
-        told
     }
 
     /// Whether it is worth a look every now and then.

@@ -1,0 +1,114 @@
+//! What is seen of one process.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use purgatory::{Cause, Change, CircuitBreaker, Event, State};
+use tokio::time::Instant;
+
+use crate::world::{APART, World, Written};
+
+/// What is seen of one process, from its start to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Eye {
+    /// None any more, after its end.
+    pub(crate) breakers: Vec<CircuitBreaker>,
+    seen: BTreeMap<String, Seen>,
+    /// How often it has looked for the storage: each time it may have to give leave by itself anew.
+    pub(crate) periods: u64,
+    /// What it said at its end.
+    pub(crate) closed: Vec<u64>,
+    /// What it had at its end: recorded, and not known.
+    pub(crate) left: (u64, u64),
+}
+
+/// What is seen of one circuit of it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) failed: u64,
+    pub(crate) version: u64,
+    state: State,
+    generation: u64,
+    /// When it opened by itself, here and by the storage's clock in microseconds.
+    tripped: Option<(Instant, u64)>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { failed: 0, version: 0, state: State::Closed, generation: 0, tripped: None }
+    }
+}
+
+impl Eye {
+    pub(crate) fn seen(&mut self, circuit: &str) -> &mut Seen {
+        self.seen.entry(circuit.to_owned()).or_default()
+    }
+}
+
+impl Seen {
+    /// Takes an event, and returns the promise that it breaks.
+    pub(crate) fn told(
+        &mut self,
+        world: &World,
+        records: &[Written],
+        event: &Event,
+    ) -> Option<String> {
+        match event {
+            Event::Failed { .. } => self.failed += 1,
+            Event::StateChanged { change, .. } => return self.changed(world, records, change),
+            Event::StorageDown { cause, .. } if cause.to_string().contains("panicked") => {
+                return Some(cause.to_string());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn changed(&mut self, world: &World, records: &[Written], change: &Change) -> Option<String> {
+        let chained = change.from == self.state && change.generation > self.generation;
+        let before = (self.state, self.generation);
+        (self.state, self.generation) = (change.to, change.generation);
+        if !chained {
+            return Some(format!("{before:?} and then {change:?}"));
+        }
+        if change.to == State::Closed && world.hopeless.load(Ordering::Relaxed) {
+            return Some("closed, though nothing works".to_owned());
+        }
+        if change.cause == Cause::Reset {
+            self.tripped = None;
+        }
+        if change.to == State::Open {
+            let ours = change.cause != Cause::Shared;
+            self.tripped = ours.then(|| (Instant::now(), world.store_time().as_micros() as u64));
+            return None;
+        }
+        let (at, there) = self.tripped.take()?;
+        let plan = &world.plan;
+        if plan.steps || plan.tampers || at.elapsed() + APART >= plan.ttl {
+            return None;
+        }
+        (!says_so(world, records, change.to, there))
+            .then(|| format!("{change} {:?} after it tripped", at.elapsed()))
+    }
+}
+
+/// Whether the storage has, or had a moment ago, a record for which a circuit that tripped then may admit
+/// calls.
+fn says_so(world: &World, records: &[Written], to: State, there: u64) -> bool {
+    let apart = APART.as_micros() as u64;
+    let now = world.store_time().as_micros() as u64;
+    let later = records.iter().rev().take_while(|written| written.at.elapsed() < MOMENT).count();
+    let current = &records[records.len().saturating_sub(later + 1)..];
+    current.iter().filter_map(|written| written.line.as_ref()).any(|line| match line.state {
+        // Its time is over.
+        'O' => to == State::HalfOpen && line.since + line.open <= now + apart,
+        // All probe by now.
+        'H' => to == State::HalfOpen,
+        // Somebody found out later that it works, or closed it by hand.
+        _ => line.since + apart >= there,
+    })
+}
+
+/// For how long an answer may be under way.
+const MOMENT: Duration = Duration::from_millis(500);

@@ -1,0 +1,110 @@
+//! Many runs, and one again.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::run::{Report, run};
+
+/// As many as take about 20 seconds on two cores, unoptimised.
+const SEEDS: u64 = 800;
+
+/// So many seeds that fail are enough.
+const MANY: usize = 8;
+
+/// How much of the journal is shown.
+const MOMENTS: usize = 150;
+
+/// No run takes so long, in real time.
+const STUCK: Duration = Duration::from_secs(60);
+
+fn variable(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|value| value.parse().expect("it is a number"))
+}
+
+/// The promises that the seed breaks.
+fn broken(seed: u64) -> Vec<String> {
+    let panics = || vec!["it panics, see above".to_owned()];
+    panic::catch_unwind(|| run(seed, false).broken).unwrap_or_else(|_| panics())
+}
+
+/// Plays it again, with a journal, and tells all.
+fn tell(seed: u64) -> String {
+    let report = panic::catch_unwind(AssertUnwindSafe(|| run(seed, true)));
+    let report = report.unwrap_or_else(|_| Report {
+        broken: vec!["it panics, see above".to_owned()],
+        journal: Vec::new(),
+        plan: String::new(),
+    });
+    let Report { broken, journal, plan } = report;
+    let first = journal.iter().position(|line| line.contains("BROKEN"));
+    let end = first.map_or(journal.len(), |first| (first + 10).min(journal.len()));
+    let all = variable("PURGATORY_SEED").is_some();
+    let begin = if all { 0 } else { end.saturating_sub(MOMENTS) };
+    format!(
+        "{}\n{plan}\nbroken: {broken:#?}\nPURGATORY_SEED={seed} cargo test -p purgatory-tests --test twin promises",
+        journal[begin..end].join("\n")
+    )
+}
+
+#[test]
+fn random_schedules_break_no_promises() {
+    if let Some(seed) = variable("PURGATORY_SEED") {
+        println!("{}", tell(seed));
+        assert_eq!(broken(seed), [""; 0], "seed {seed}");
+        return;
+    }
+    let seeds = variable("PURGATORY_SEEDS").unwrap_or(SEEDS);
+    let from = variable("PURGATORY_FROM").unwrap_or(0);
+    let (next, playing) = (AtomicU64::new(from), Mutex::new(BTreeSet::new()));
+    let failed = Mutex::new(Vec::new());
+    let (ends, ended) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let ends = ends.clone();
+            let (next, playing, failed) = (&next, &playing, &failed);
+            scope.spawn(move || {
+                while failed.lock().unwrap().len() < MANY {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + seeds {
+                        return;
+                    }
+                    playing.lock().unwrap().insert(seed);
+                    if let Some(first) = broken(seed).into_iter().next() {
+                        failed.lock().unwrap().push((seed, first));
+                    }
+                    playing.lock().unwrap().remove(&seed);
+                    ends.send(()).expect("the test waits for all");
+                }
+            });
+        }
+        drop(ends);
+        loop {
+            match ended.recv_timeout(STUCK) {
+                Ok(()) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // A thread that loops cannot be ended otherwise.
+                    eprintln!("endless: one of the seeds {:?}", playing.lock().unwrap());
+                    process::abort();
+                }
+            }
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    if let Some(&(seed, _)) = failed.first() {
+        panic!("{}\nall that failed: {failed:#?}", tell(seed));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..20 {
+        assert_eq!(run(seed, true), run(seed, true), "seed {seed}");
+    }
+}
