@@ -5,7 +5,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, circuit_breaker};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, MemoryStorage, Name,
+    circuit_breaker,
+};
 
 /// How many allocations so many rounds make, after a first one.
 fn allocations(mut round: impl FnMut()) -> u64 {
@@ -95,4 +98,29 @@ fn a_circuit_takes_at_most_256_bytes() {
     let bytes = info.bytes_current / count as i64;
     println!("{bytes} bytes a circuit");
     assert!(bytes <= 256, "{bytes} bytes a circuit, name and all");
+}
+
+/// What a circuit takes of a factory, in a build that can share circuits.
+fn bytes_of_a_circuit(builder: FactoryBuilder, config: Config) -> i64 {
+    let factory = builder.build().unwrap();
+    let names: Vec<_> =
+        (0..2000).map(|id| Name::new(&format!("shared {id:04}")).unwrap()).collect();
+    let register = |name: &Name| drop(factory.get_breaker_with(name, config).unwrap());
+    let info = measure(|| names.iter().for_each(register));
+    info.bytes_current / names.len() as i64
+}
+
+#[test]
+fn a_circuit_that_is_not_shared_has_nothing_of_a_storage() {
+    let with_storage = || {
+        // Without a driver, which has its own.
+        CircuitBreakerFactory::builder().storage(MemoryStorage::new()).driver(drop)
+    };
+    let alone = bytes_of_a_circuit(CircuitBreakerFactory::builder(), Config::new());
+    let unshared = bytes_of_a_circuit(with_storage(), Config::new().shared(false));
+    let shared = bytes_of_a_circuit(with_storage(), Config::new());
+    println!("{alone} bytes a circuit, {unshared} unshared, {shared} shared");
+    // The tables grow as the names, whose hashes are random, come to lie.
+    assert!(alone.abs_diff(unshared) <= 32, "{alone} and {unshared} bytes");
+    assert!(shared - alone <= 1024, "{shared} bytes, of which {alone} if it is not shared");
 }

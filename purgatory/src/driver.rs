@@ -290,14 +290,14 @@ impl Driver {
                     circuit.give_up(wait);
                 }
             }
-            Some(Timer::Connected(epoch)) => {
-                if epoch == self.epoch && self.phase == Phase::Connecting {
+            Some(Timer::Connected(epoch)) if self.phase == Phase::Connecting => {
+                if epoch == self.epoch {
                     let cause = format!("no connection within {CONNECT:?}");
                     self.down(StorageError::Unavailable(cause));
                 }
             }
             Some(Timer::Look) => self.end_flushes(),
-            None => {}
+            Some(Timer::Connected(_)) | None => {}
         }
     }
 

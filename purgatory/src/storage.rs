@@ -8,8 +8,9 @@
 //! [`MemoryStorage`] joins the factories of one process, for tests. With the feature `redis`,
 //! [`RedisStorage`](crate::RedisStorage) joins processes. Anything else that can replace a value if it is
 //! still the one that was read makes a storage of your own: implement [`Storage`], and let
-//! [`contract`] tell whether it is right.
+//! [`contract()`] tell whether it is right.
 
+mod contract;
 mod memory;
 mod options;
 #[cfg(feature = "redis")]
@@ -21,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::contract::{Breach, Promise, contract, contract_between};
 pub use self::memory::{Fault, MemoryStorage, Operation, OperationKind};
 pub use self::options::{Consistency, StorageOptions};
 #[cfg(feature = "redis")]
@@ -41,9 +43,9 @@ pub use crate::error::{StorageError, Unflushed};
 /// [`operation_timeout`](StorageOptions::operation_timeout()) is dropped, and counts as
 /// [`StorageError::Unavailable`].
 ///
-/// `examples/storage.rs` is a complete storage in files, of about 100 lines.
+/// `examples/storage.rs` is a complete storage in files, in less than 120 lines.
 pub trait Storage: Send + Sync + 'static {
-    /// Reads the record of a circuit.
+    /// Reads the record of a circuit, as every write that has ended by then has left it.
     ///
     /// # Errors
     ///

@@ -18,6 +18,10 @@ pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(loom))]
 pub(crate) use checked::atomic::AtomicU64;
 pub(crate) use checked::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(all(feature = "storage", shuttle))]
+pub(crate) use shuttle::thread;
+#[cfg(all(feature = "storage", not(shuttle)))]
+pub(crate) use std::thread;
 
 // No code of a user runs under a lock of the crate, and nothing under one panics half way: a
 // poisoned lock still guards what is right.

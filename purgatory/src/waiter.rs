@@ -4,12 +4,12 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::circuit::Ticket;
+use crate::sync::thread::{self, Thread};
 
 /// How far the storage has been asked for one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
