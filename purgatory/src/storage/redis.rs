@@ -1,9 +1,9 @@
 //! Records in Redis or Valkey.
 //!
 //! What the crate `redis` offers for this is used in part: its connection, its scripts and its errors. Its
-//! connection manager keeps a connection whose server has gone silent, and its cluster client lets all
-//! commands wait while it looks for one node; so a connection here has one [life](life), which ends with the
-//! first failure, and what comes next is the driver's affair.
+//! connection manager keeps a connection whose server has gone silent, its cluster client stays with a node
+//! that hangs, and what it does for Sentinels takes more rights. So a connection here has one [life], which
+//! ends with the first failure, and what comes next is the driver's affair.
 
 mod address;
 mod builder;

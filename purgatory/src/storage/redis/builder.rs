@@ -137,8 +137,8 @@ impl RedisStorageBuilder {
     }
 
     /// The server is the master that Sentinels know by this name. The URL's host is one of the Sentinels (the
-    /// port is 26379 if left out), and `others` are more of them, as `host:port`. User, password, database
-    /// and TLS of the URL are for the master.
+    /// port is 26379 if left out), and `others` are more of them, as `host:port`. User, password and database
+    /// of the URL are for the master. With `rediss://`, all of them are spoken to through TLS.
     ///
     /// They are asked at every connection, so a failover is followed.
     ///
@@ -272,7 +272,7 @@ impl RedisStorageBuilder {
     }
 
     /// How long a record is kept that nobody writes, see [`StorageOptions::expiry()`]. Default: an hour. More
-    /// than zero, at most [`Config::MAX_TTL`].
+    /// than zero, at most [`Config::MAX_TTL`](crate::Config::MAX_TTL).
     ///
     /// ```
     /// # use purgatory::RedisStorage;

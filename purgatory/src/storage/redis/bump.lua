@@ -50,9 +50,9 @@ local current, opened, before = generation == ARGV[2], false, tonumber(failures)
 local after = before
 if current then
   local head = tonumber(ARGV[3])
-  local peak = math.min(before + head, 4294967295)
-  opened = head > 0 and peak >= tonumber(threshold)
-  after = ARGV[4] == '1' and tonumber(ARGV[5]) or peak
+  opened = head > 0 and before + head >= tonumber(threshold)
+  after = tonumber(ARGV[5])
+  if ARGV[4] == '0' then after = before + head end
 end
 local counts = current and ARGV[6] ~= '0'
 if stored and not (opened or counts) and before == after then return {now, stored, 0} end

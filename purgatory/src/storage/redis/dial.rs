@@ -114,9 +114,7 @@ impl Link {
     pub(super) fn handle(&self) -> MultiplexedConnection {
         self.connection.clone()
     }
-}
 
-impl Link {
     /// As if it were dropped.
     pub(super) fn close(&self) {
         self.task.abort();

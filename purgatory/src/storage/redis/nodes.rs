@@ -2,7 +2,8 @@
 //!
 //! Who has a key is asked of any node, and remembered: the answer is `MOVED`. A node that does not answer is
 //! forgotten, and so are the keys it had; circuits that are elsewhere do not notice. The cluster client of the
-//! `redis` crate is not used, as while it looks for a lost node it lets all commands wait.
+//! `redis` crate is not used: it stays with a node that hangs when another has taken over, while it looks for
+//! nodes it lets all commands wait, and it needs more rights.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, ServerErrorKind, Value, cmd};
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::address::Address;
@@ -27,11 +28,11 @@ pub(super) struct Nodes {
     place: Arc<Place>,
     dialer: Dialer,
     owners: Mutex<HashMap<u16, Address>>,
-    links: Mutex<HashMap<Address, Arc<Opening>>>,
+    links: Mutex<HashMap<Address, Opening>>,
 }
 
-/// A connection, or the attempt at one that several wait for.
-type Opening = OnceCell<Link>;
+/// A connection, or an attempt at one that several may wait for. It goes on when their time is up.
+type Opening = watch::Receiver<Option<Result<Arc<Link>, StorageError>>>;
 
 /// How often an operation may be sent elsewhere. One time is usual, two while slots move.
 const MAX_HOPS: usize = 5;
@@ -70,12 +71,15 @@ impl Nodes {
         let known = lock(&self.owners).get(&slot).cloned();
         let (mut node, mut asking) = (known.unwrap_or_else(|| self.home.clone()), false);
         for _ in 0..MAX_HOPS {
-            let opening = Arc::clone(lock(&self.links).entry(node.clone()).or_default());
-            // Whatever keeps it from being reused, also if this is dropped half way.
-            let mut suspect =
-                Suspect { nodes: self, node: &node, opening: &opening, acquitted: false };
-            let link =
-                opening.get_or_try_init(|| self.place.open(&node, &self.dialer, None)).await?;
+            let mut opening = self.opening(&node);
+            let link = match opening.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Ok(link))) => Ok(Arc::clone(link)),
+                Ok(Some(Err(error))) => Err(error.clone()),
+                Ok(None) | Err(_) => Err(StorageError::Unavailable(format!("{node}: given up"))),
+            };
+            // Until there is an answer, also if this is dropped before.
+            let mut suspect = Suspect { nodes: self, node: &node, opening, acquitted: false };
+            let link = link?;
             let answer = match asking {
                 true => call.run(&mut Asking(link.handle())).await,
                 false => call.run(&mut link.handle()).await,
@@ -99,6 +103,21 @@ impl Nodes {
         }
         Err(StorageError::Unreachable("the nodes send it round in circles".into()))
     }
+
+    fn opening(&self, node: &Address) -> Opening {
+        let begin = || {
+            let (done, opening) = watch::channel(None);
+            let (node, place, dialer) =
+                (node.clone(), Arc::clone(&self.place), self.dialer.clone());
+            tokio::spawn(async move {
+                let opened = place.open(&node, &dialer, None).await;
+                // If nobody has a use for it any more, it is dropped here.
+                let _ = done.send(Some(opened.map(Arc::new)));
+            });
+            opening
+        };
+        lock(&self.links).entry(node.clone()).or_insert_with(begin).clone()
+    }
 }
 
 /// A node that has not answered yet. If it never does, its connection is not used again, and what it has is
@@ -106,7 +125,7 @@ impl Nodes {
 struct Suspect<'a> {
     nodes: &'a Nodes,
     node: &'a Address,
-    opening: &'a Arc<Opening>,
+    opening: Opening,
     acquitted: bool,
 }
 
@@ -117,7 +136,7 @@ impl Drop for Suspect<'_> {
         }
         lock(&self.nodes.owners).retain(|_, owner| owner != self.node);
         let mut links = lock(&self.nodes.links);
-        if links.get(self.node).is_some_and(|other| Arc::ptr_eq(other, self.opening)) {
+        if links.get(self.node).is_some_and(|other| other.same_channel(&self.opening)) {
             links.remove(self.node);
         }
     }

@@ -89,18 +89,21 @@ async fn master(
 ) -> Result<Address, StorageError> {
     let mut last = None;
     for sentinel in sentinels.in_turn() {
-        let asked = within(dialer.operation_timeout, async {
+        let asked = async {
             let link = dialer.open(&sentinel, login, 0, None).await?;
             let mut question = cmd("SENTINEL");
             question.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-            let answer = question.query_async(&mut link.handle()).await;
-            let answer: Option<(String, String)> =
-                answer.map_err(|error| failure(&error).of(&sentinel))?;
+            let answer: Option<(String, String)> = within(dialer.operation_timeout, async {
+                let answer = question.query_async(&mut link.handle()).await;
+                answer.map_err(|error| failure(&error))
+            })
+            .await
+            .map_err(|error| error.of(&sentinel))?;
             let unknown = || StorageError::Refused(format!("there is no master {name:?}"));
             let (host, port) = answer.ok_or_else(|| unknown().of(&sentinel))?;
             Address::of_reply(&format!("{host}:{port}"), &sentinel)
                 .ok_or_else(|| StorageError::Unavailable(format!("{sentinel}: no address")))
-        });
+        };
         match asked.await {
             Ok(address) => return Ok(address),
             Err(error) => last = Some(error),

@@ -5,7 +5,10 @@ mod bumping;
 mod cluster;
 mod differential;
 mod failures;
+mod muffled;
 mod news;
+#[cfg(feature = "redis-cluster")]
+mod nodes;
 mod random;
 mod records;
 mod rights;

@@ -92,6 +92,25 @@ fn garbage_is_replaced_and_what_is_newer_left_alone() {
 }
 
 #[test]
+fn two_that_find_garbage_both_count() {
+    let server = Server::start();
+    run(async {
+        let storage = Watched::ready(patient(server.url()).build().unwrap()).await;
+        server.set("cb:{payments}", "garbage");
+        // Both are answered before either writes.
+        let other = storage.storage.clone();
+        let other = tokio::spawn(async move {
+            let update = failures(2, 1, 2);
+            let bump = Bump::new("payments", Duration::from_secs(60), &update);
+            other.bump(&bump).unwrap().await.unwrap();
+        });
+        add(&storage, &failures(1, 1, 2)).await.unwrap();
+        other.await.unwrap();
+        assert_eq!(circuit(storage.load("payments").await.unwrap()).failures(), 4);
+    });
+}
+
+#[test]
 fn many_writers_lose_nothing() {
     let server = Server::start();
     run(async {

@@ -187,13 +187,23 @@ fn a_full_server_refuses() {
 }
 
 #[test]
-fn a_server_that_cannot_save_refuses() {
+fn a_server_that_lacks_its_replicas_refuses() {
     let server = Server::start();
     run(async {
         let storage = patient(server.url()).build().unwrap();
         let _: () = server.ask("CONFIG SET min-replicas-to-write 1");
         let error = Watched::refused(storage).await;
         assert!(refusal(&error).starts_with("NOREPLICAS "), "{error}");
+    });
+}
+
+#[test]
+fn a_health_key_of_another_type_refuses() {
+    let server = Server::start();
+    run(async {
+        let _: i64 = server.ask("LPUSH cb:health x");
+        let error = Watched::refused(patient(server.url()).build().unwrap()).await;
+        assert!(refusal(&error).starts_with("WRONGTYPE "), "{error}");
     });
 }
 

@@ -9,7 +9,7 @@ use crate::config::{Config, Settings};
 use crate::record::{Record, Ring, UpdateId};
 use crate::update::Update;
 
-/// SplitMix64: small, and the same everywhere.
+/// `SplitMix64`: small, and the same everywhere.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -155,41 +155,74 @@ impl Random {
 
     /// The record as it might be found: mostly as it was written, or else with some of it spoilt.
     pub(super) fn spoilt(&mut self, line: String) -> Vec<u8> {
-        let mut bytes = line.into_bytes();
         if self.percent(88) {
-            return bytes;
+            return line.into_bytes();
         }
-        match self.below(4) {
-            0 => {
-                let format =
-                    self.one_of(&[&b"2"[..], b"01", b"17", b"x", b"", b"123456789012345678901"]);
-                bytes.splice(..1, format.iter().copied());
+        // A number more likely than a letter of the end.
+        let mut line = if self.percent(60) { self.with_another_number(&line) } else { line };
+        if self.percent(20) {
+            let format = self.one_of(&["2", "01", "17", "x", "", "123456789012345678901"]);
+            line.replace_range(..1, format);
+        }
+        let mut bytes = line.into_bytes();
+        match self.below(10) {
+            0 => bytes.truncate(self.below(bytes.len() as u64) as usize),
+            1 => bytes.extend(self.one_of(&[" ", " 1", "\n", ",1:1", "\0", "é"]).bytes()),
+            2 => bytes.push(b'\xFF'),
+            3..6 if !bytes.is_empty() => {
+                let at = self.below(bytes.len() as u64) as usize;
+                let byte = self.one_of(b"0019:,- COHafAFx%\xFF");
+                match self.below(3) {
+                    0 => bytes[at] = byte,
+                    1 => bytes.insert(at, byte),
+                    _ => drop(bytes.remove(at)),
+                }
             }
-            1 => bytes.extend(self.one_of(&[
-                &b" "[..],
-                b" 1",
-                b"\n",
-                b",1:1",
-                b"\0",
-                b"\xC3\xA9",
-                b"\xFF",
-            ])),
-            2 => bytes.truncate(self.below(bytes.len() as u64) as usize),
             _ => {}
         }
-        for _ in 0..self.below(3) {
-            if bytes.is_empty() {
-                break;
-            }
-            let (at, byte) =
-                (self.below(bytes.len() as u64) as usize, self.one_of(b"0019:,- COHafAFx%\xFF"));
-            match self.below(3) {
-                0 => bytes[at] = byte,
-                1 => bytes.insert(at, byte),
-                _ => drop(bytes.remove(at)),
-            }
-        }
         bytes
+    }
+
+    /// One of the parts replaced by something at a limit.
+    fn with_another_number(&mut self, line: &str) -> String {
+        let is_part = |c: char| !matches!(c, ' ' | ':' | ',');
+        let starts: Vec<_> = line
+            .char_indices()
+            .filter(|&(at, c)| is_part(c) && (at == 0 || !line[..at].ends_with(is_part)))
+            .map(|(at, _)| at)
+            .collect();
+        // The first ones are more interesting than the many of the ring.
+        let among = self.one_of(&[starts.len().min(12), starts.len()]) as u64;
+        let start = starts[self.below(among) as usize];
+        let end = line[start..].find([' ', ':', ',']).map_or(line.len(), |end| start + end);
+        let part = &line[start..end];
+        let other = match self.below(3) {
+            0 => format!("0{part}"),
+            1 => part.to_uppercase(),
+            _ => self
+                .one_of(&[
+                    "0",
+                    "1000",
+                    "1001",
+                    "4294967295",
+                    "4294967296",
+                    "999999999999999",
+                    "1000000000000000",
+                    "2147483647000000",
+                    "2147483647000001",
+                    "4611686018427387",
+                    "4611686018427388",
+                    "18446744073709551615",
+                    "18446744073709551616",
+                    "ffffffffffffffff",
+                    "10000000000000000",
+                    "A",
+                    "-",
+                    "",
+                ])
+                .to_owned(),
+        };
+        format!("{}{other}{}", &line[..start], &line[end..])
     }
 
     /// The version before it: nearly always one that a storage has written.

@@ -6,8 +6,12 @@ use super::server::{Server, ask, free_port};
 use super::watched::{PATIENCE, Watched, patient, refusal, run};
 use crate::storage::StorageError;
 
-/// A Sentinel that knows a master of the name `main`, and replaces it after half a second.
 fn sentinel(master: u16) -> Server {
+    sentinel_with(master, &[])
+}
+
+/// A Sentinel that knows a master of the name `main`, and replaces it after half a second.
+pub(super) fn sentinel_with(master: u16, arguments: &[&str]) -> Server {
     let port = free_port();
     let file = std::env::temp_dir().join(format!("purgatory-{}-{port}.conf", std::process::id()));
     let lines = format!(
@@ -16,7 +20,8 @@ fn sentinel(master: u16) -> Server {
          sentinel failover-timeout main 3000\n"
     );
     std::fs::write(&file, lines).unwrap();
-    Server::on(port, &[file.to_str().unwrap(), "--sentinel"])
+    let first = [file.to_str().unwrap(), "--sentinel"];
+    Server::on(port, &[&first, arguments].concat())
 }
 
 fn master_of(sentinel: &Server) -> u16 {

@@ -3,7 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[cfg(feature = "redis-cluster")]
+use super::nodes::{Cluster, node};
+use super::sentinel::sentinel_with;
 use super::server::{Server, free_port};
+#[cfg(feature = "redis-cluster")]
+use super::watched::Told;
 use super::watched::{Watched, patient, run};
 use crate::storage::StorageError;
 
@@ -46,20 +51,23 @@ impl Certificates {
     /// A server that listens with them, and where.
     fn server(&self, auth_clients: &str) -> (Server, u16) {
         let port = free_port();
+        let more = ["--tls-auth-clients".into(), auth_clients.into()];
+        let arguments = [self.arguments(port), more.into()].concat();
+        (Server::with(&arguments.iter().map(String::as_str).collect::<Vec<_>>()), port)
+    }
+
+    /// What makes a server listen with them.
+    fn arguments(&self, port: u16) -> Vec<String> {
         let path = |file| Path::join(&self.0, file).to_str().unwrap().to_owned();
-        let server = Server::with(&[
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &path("server.crt"),
-            "--tls-key-file",
-            &path("server.key"),
-            "--tls-ca-cert-file",
-            &path("ca.crt"),
-            "--tls-auth-clients",
-            auth_clients,
-        ]);
-        (server, port)
+        [
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", path("server.crt")),
+            ("--tls-key-file", path("server.key")),
+            ("--tls-ca-cert-file", path("ca.crt")),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect()
     }
 }
 
@@ -123,6 +131,48 @@ fn a_server_may_ask_who_the_client_is() {
         assert!(matches!(error, StorageError::Unavailable(_)), "{error}");
         let (certificate, key) = (certificates.read("client.crt"), certificates.read("client.key"));
         Watched::ready(builder.tls_client(certificate, key).build().unwrap()).await;
+    });
+}
+
+#[test]
+fn sentinel_and_master_are_spoken_to_through_it() {
+    let certificates = Certificates::new();
+    let (master, port) = certificates.server("no");
+    let sentinel_port = free_port();
+    let arguments = certificates.arguments(sentinel_port);
+    let more = ["--tls-replication", "yes", "--tls-auth-clients", "no"];
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(more).collect();
+    let _sentinel = sentinel_with(port, &arguments);
+    run(async {
+        let builder = patient(format!("rediss://127.0.0.1:{sentinel_port}"));
+        let builder = builder.sentinel("main", [""; 0]).tls_ca(certificates.read("ca.crt"));
+        let watched = Watched::ready(builder.build().unwrap()).await;
+        assert!(watched.write("payments", 0, "x").await.applied);
+        assert_eq!(master.ask::<i64>("EXISTS cb:{payments}"), 1);
+    });
+}
+
+#[test]
+#[cfg(feature = "redis-cluster")]
+fn so_are_the_nodes_of_a_cluster() {
+    let certificates = Certificates::new();
+    let ports = [free_port(), free_port()];
+    let nodes = ports.map(|port| {
+        let arguments = certificates.arguments(port);
+        let more = ["--tls-cluster", "yes", "--tls-auth-clients", "no"];
+        node(&arguments.iter().map(String::as_str).chain(more).collect::<Vec<_>>())
+    });
+    let cluster = Cluster::of(nodes.into(), 2);
+    run(async {
+        let builder = patient(format!("rediss://127.0.0.1:{}", ports[0])).cluster([""; 0]);
+        let builder = builder.tls_ca(certificates.read("ca.crt"));
+        let mut watched = Watched::ready(builder.build().unwrap()).await;
+        for i in 0..10 {
+            let circuit = format!("circuit {i}");
+            let record = watched.announce(&circuit, 0, "x").await;
+            assert_eq!(watched.next().await, Some(Told::Changed(circuit, record)));
+        }
+        assert!(cluster.0.iter().all(|node| node.ask::<i64>("DBSIZE") > 0));
     });
 }
 
