@@ -46,7 +46,9 @@ others[#others + 1] = ARGV[7] .. ':' .. ARGV[8]
 ring = table.concat(others, ',', math.max(1, #others - 15))
 
 local own, threshold, ttl = string.match(ARGV[1], '^1 %u %d+ %d+ %d+ %d+ ((%d+):(%d+):%S+) ')
-local current, opened, before = generation == ARGV[2], false, tonumber(failures)
+-- What the process would begin with is of the generation that it counted in.
+local current = not stored or generation == ARGV[2]
+local opened, before = false, tonumber(failures)
 local after = before
 if current then
   local head = tonumber(ARGV[3])
