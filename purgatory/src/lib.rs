@@ -162,6 +162,8 @@ mod outbox;
 mod outcome;
 mod permit;
 #[cfg(feature = "storage")]
+mod random;
+#[cfg(feature = "storage")]
 mod record;
 mod registry;
 mod rules;

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::error::{Reason, StorageError};
 use crate::event::Change;
 use crate::outcome::Outcome;
+use crate::random::Random;
 use crate::record::UpdateId;
 use crate::snapshot::SharedSnapshot;
 use crate::storage::{Consistency, StorageOptions, Versioned};
@@ -61,7 +62,7 @@ pub(crate) struct Mirror {
     /// Whether the driver has it on its list.
     pub(crate) listed: bool,
     next_id: UpdateId,
-    random: u64,
+    random: Random,
     tally: Tally,
     told: Reported,
 }
@@ -200,7 +201,7 @@ impl Mirror {
             lingering: false,
             listed: false,
             next_id: UpdateId { writer: 0, sequence: 1 },
-            random: seed,
+            random: Random::new(seed),
             tally: Tally::default(),
             told: Reported::default(),
         };
@@ -209,9 +210,9 @@ impl Mirror {
     }
 
     fn draw_writer(&mut self, seed: u64) {
-        self.random = seed;
+        self.random = Random::new(seed);
         // 48 bits: in a thousand processes two have the same once in 500 million fleets.
-        self.next_id.writer = self.random() >> 16;
+        self.next_id.writer = self.random.draw() >> 16;
     }
 
     pub(crate) fn circuit(&self) -> &Circuit {
@@ -263,7 +264,9 @@ impl Mirror {
     /// Asks for leave to make one call.
     pub(crate) fn acquire(&mut self, now: Timestamp, stage: Stage) -> Acquired {
         if self.sync != Sync::Synced {
-            let (answer, change) = self.circuit.acquire(now);
+            // Should it come to the storage, it must not be the id of another's probe.
+            let id = Some(self.probe_id());
+            let (answer, change) = self.circuit.acquire_as(now, id);
             self.confirmed &= change.is_none();
             return Acquired::Answer(answer, change);
         }
@@ -358,7 +361,7 @@ impl Mirror {
     /// Lets processes that cannot agree on one probe at least not probe in step: up to a quarter of the
     /// time later.
     fn spread(&mut self, open: Duration, until: Timestamp) {
-        let share = (self.random() >> 48) as u32;
+        let share = (self.random.draw() >> 48) as u32;
         let later = open / 4 * share / (1 << 16);
         self.circuit.correct(Phase::Open { until: until.saturating_add(later) });
     }
@@ -369,17 +372,8 @@ impl Mirror {
 
     /// Ids of probes come from many processes, so they are drawn.
     fn probe_id(&mut self) -> ProbeId {
-        let id = (self.random() >> 32) as u32;
+        let id = (self.random.draw() >> 32) as u32;
         ProbeId::new(id).unwrap_or(ProbeId::MIN)
-    }
-
-    /// `SplitMix64` (Steele, Lea and Flood, 2014).
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }
 

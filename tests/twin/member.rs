@@ -23,6 +23,9 @@ pub(crate) struct Member {
 
 pub(crate) const CIRCUITS: [&str; 2] = ["alpha", "beta"];
 
+/// Much longer than any call may wait.
+const FOREVER: Duration = Duration::from_secs(5);
+
 impl Member {
     pub(crate) fn start(world: &Arc<World>, memory: &MemoryStorage, dice: &mut Dice) -> Self {
         let who = {
@@ -60,7 +63,8 @@ impl Member {
     pub(crate) async fn call(&self, world: &Arc<World>, outcome: Outcome) {
         let began = Instant::now();
         let breakers = world.breakers(self.who);
-        let permit = breakers[0].acquire_async().await;
+        let permit = time::timeout(FOREVER, breakers[0].acquire_async()).await;
+        let Ok(permit) = permit else { return world.blame("a call is never told") };
         world.waited(self.who, began.elapsed());
         let Ok(permit) = permit else { return };
         let probe = permit.is_probe();
@@ -133,7 +137,10 @@ impl Caller {
             let Ok(permit) = time::timeout(patience, acquire).await else { return };
             permit
         } else {
-            acquire.await
+            let Ok(permit) = time::timeout(FOREVER, acquire).await else {
+                return self.world.blame(format!("{} is never told", self.who));
+            };
+            permit
         };
         self.world.waited(self.who, began.elapsed());
         let Ok(permit) = permit else { return };

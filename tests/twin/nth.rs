@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::run::{Run, play};
 use crate::world::World;
 
-/// The operation that goes wrong, or the first of all that do. (How SQLite is tested, section 3.)
+/// The operation that goes wrong, or the first of all that do. (How `SQLite` is tested, section 3.)
 #[derive(Debug)]
 pub(crate) struct Nth {
     n: u64,
@@ -91,7 +91,8 @@ fn plan(strict: bool, bump: bool) -> Plan {
         backoff: millis(200),
         poll: millis(1000),
         bump,
-        watch: true,
+        // Of pushes that are lost, the other fleet tells.
+        watch: !strict,
         counting: false,
         faults: false,
         deaf: true,

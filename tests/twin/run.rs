@@ -209,6 +209,9 @@ impl Run {
             if world.state().probes_ever == before {
                 world.blame("nobody probes any more");
             }
+            // Calls that are ended in the middle have to give back their places.
+            world.set_dependency(Dependency::Hanging);
+            time::sleep(plan.ttl + plan.lease).await;
         }
     }
 
@@ -221,6 +224,12 @@ impl Run {
         for member in &self.members {
             if let Err(unflushed) = member.factory.flush_async(Duration::from_secs(2)).await {
                 world.blame(format!("{}: {unflushed}", member.who));
+            }
+        }
+        let now = world.store_time().as_micros() as u64;
+        for line in CIRCUITS.iter().filter_map(|circuit| self.line(circuit)) {
+            if line.probes.iter().any(|&(_, end)| end > now) && !world.plan.steps {
+                world.blame(format!("a place is taken by nobody: {line:?}"));
             }
         }
         time::sleep(world.plan.looks_within()).await;

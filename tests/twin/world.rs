@@ -172,9 +172,11 @@ impl World {
                 self.blame(format!("the record of {circuit} grows"));
             }
             let before = self.last_line(circuit);
-            let falls = before.is_some_and(|before| line.generation < before.generation);
-            if falls && !plan.tampers && !plan.steps {
-                self.blame(format!("the generation of {circuit} falls"));
+            let falls = before.as_ref().is_some_and(|before| line.generation < before.generation);
+            // Only a probe, or somebody by hand, closes what is open: that it works here is no evidence.
+            let leaps = before.is_some_and(|before| (before.state, line.state) == ('O', 'C'));
+            if (falls || leaps && !plan.resets) && !plan.tampers && !plan.steps {
+                self.blame(format!("{circuit} goes back to {line:?}"));
             }
         }
         let written = Written { at: Instant::now(), line };

@@ -173,11 +173,12 @@ impl Mirror {
             self.reconcile(&ring_has, now);
         }
         let ours = sent.parcel.is_some_and(|parcel| !sent.again && ring_has(parcel.id));
-        // A push that came first told of more than this answer knows, and may not have been followed: read again.
+        // A push that came first told of more than this answer, and may not have been followed: read again.
         let version = stored.record.as_ref().map_or(0, |record| record.version);
-        self.stale = version < sent.pushed;
+        let overtaken = version < sent.pushed;
+        self.stale |= overtaken;
         let known = self.base.as_ref().map_or(0, |base| base.version);
-        if !(self.stale && version < known && known <= sent.pushed) {
+        if !(overtaken && version < known && known <= sent.pushed) {
             self.base = stored.record;
             self.adopt(read, ours, offset, now, &mut told);
         }
@@ -242,7 +243,8 @@ impl Mirror {
         }
         if self.sync != Sync::Synced {
             // What it says is not all, and without an answer the storage's clock is not known: read it.
-            self.stale = true;
+            // What is being read already is looked at when it is there.
+            self.stale |= self.sent.is_none();
             return told;
         }
         let known = self.base.as_ref().map_or(0, |base| base.version);

@@ -262,13 +262,30 @@ fn a_call_that_comes_while_a_request_is_under_way_is_timed() {
 }
 
 #[test]
+fn probes_of_processes_that_are_alone_are_told_apart() {
+    let mut ids = Vec::new();
+    for seed in [1, 2] {
+        let mut rig = Rig::new();
+        rig.mirror.random = crate::random::Random::new(seed);
+        rig.down();
+        (0..3).for_each(|_| rig.fail());
+        rig.wait(TTL * 2);
+        let Acquired::Answer(Ok(ticket), _) = rig.mirror.acquire(rig.now, Stage::First) else {
+            panic!("it is not admitted");
+        };
+        ids.push(ticket.probe);
+    }
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
 fn what_is_over_is_over_at_once() {
     let mut rig = Rig::new();
-    (0..3).for_each(|_| rig.fail());
+    rig.put('O', 1);
+    rig.wait(TTL * 2);
+    rig.mirror.doubt();
     rig.serve();
-    rig.wait(TTL + Duration::from_micros(1));
-    rig.down();
-    rig.serve();
+    assert_eq!(rig.state(), 'O');
     // The clock has not moved since the answer, and need not.
     let _waiting = rig.ask();
 }
