@@ -6,7 +6,7 @@
 //! elsewhere. See [the guide](crate::guide::sharing).
 //!
 //! [`MemoryStorage`] joins the factories of one process, for tests. With the feature `redis`,
-//! [`RedisStorage`](crate::RedisStorage) joins processes. Anything else that can replace a value if it is
+//! [`RedisStorage`] joins processes. Anything else that can replace a value if it is
 //! still the one that was read makes a storage of your own: implement [`Storage`], and let
 //! [`contract()`] tell whether it is right.
 

@@ -266,7 +266,7 @@ fn probes_of_processes_that_are_alone_are_told_apart() {
     let mut ids = Vec::new();
     for seed in [1, 2] {
         let mut rig = Rig::new();
-        rig.mirror.random = crate::random::Random::new(seed);
+        rig.mirror.random = Random::new(seed);
         rig.down();
         (0..3).for_each(|_| rig.fail());
         rig.wait(TTL * 2);

@@ -3,9 +3,27 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::{Connection, FromRedisValue};
+
+/// A program as it is installed, or unpacked from the Debian package of its name, which takes no root.
+pub(super) fn program(name: &str) -> PathBuf {
+    static UNPACKING: Mutex<()> = Mutex::new(());
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&folders).any(|folder| folder.join(name).is_file()) {
+        return name.into();
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let unpacked = project.join("target/servers");
+    let _one_at_a_time = UNPACKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let script = project.join("tests/servers/unpack.sh");
+    let done = Command::new("sh").arg(script).arg(&unpacked).arg(name).output().unwrap();
+    let tried = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "install {name}, as it cannot be unpacked:\n{tried}");
+    unpacked.join(name).join("bin").join(name)
+}
 
 /// A server on a port that was free, with nothing but what the test asks for. It is gone when dropped.
 pub(super) struct Server {
@@ -127,7 +145,7 @@ pub(super) fn free_port() -> u16 {
 
 fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
     let log = std::fs::File::create(folder.join("log")).unwrap();
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program("redis-server"));
     // A Sentinel wants its file first.
     if let Some(file) = arguments.first().filter(|argument| argument.ends_with(".conf")) {
         command.arg(file).args(&arguments[1..]);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 #[cfg(feature = "redis-cluster")]
 use super::nodes::{Cluster, node};
 use super::sentinel::sentinel_with;
-use super::server::{Server, free_port};
+use super::server::{Server, free_port, program};
 #[cfg(feature = "redis-cluster")]
 use super::watched::Told;
 use super::watched::{Watched, patient, run};
@@ -34,7 +34,7 @@ impl Certificates {
             (format!("{name}.key"), format!("{name}.crt"), format!("/CN={name}"));
         let arguments = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
         let files = ["-nodes", "-keyout", &key, "-out", &certificate, "-subj", &subject];
-        let made = Command::new("openssl")
+        let made = Command::new(program("openssl"))
             .args(arguments)
             .args(files)
             .args(more)
