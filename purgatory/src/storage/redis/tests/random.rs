@@ -69,9 +69,10 @@ impl Random {
         }
     }
 
+    /// One more still is a generation: larger ones are found in spoilt records only.
     fn generation(&mut self) -> u64 {
         match self.below(16) {
-            0 => self.next() >> self.below(64),
+            0 => self.next() >> (2 + self.below(62)),
             1 => 999_999_999_999_998 + self.below(3),
             _ => self.below(5),
         }
@@ -126,8 +127,7 @@ impl Random {
     pub(super) fn update(&mut self, record: Option<&Record>) -> Update {
         let generation = match record {
             Some(record) if self.percent(85) => record.circuit.generation(),
-            // A generation that would not fit is not counted on.
-            _ => self.generation() >> 1,
+            _ => self.generation(),
         };
         let mut own = Circuit::restored(
             self.settings(),

@@ -13,7 +13,10 @@ fn sentinel(master: u16) -> Server {
 /// A Sentinel that knows a master of the name `main`, and replaces it after half a second.
 pub(super) fn sentinel_with(master: u16, arguments: &[&str]) -> Server {
     let port = free_port();
-    let file = std::env::temp_dir().join(format!("purgatory-{}-{port}.conf", std::process::id()));
+    // In the folder of the server, which goes with it.
+    let folder = std::env::temp_dir().join(format!("purgatory-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("sentinel.conf");
     let lines = format!(
         "sentinel monitor main 127.0.0.1 {master} 1\n\
          sentinel down-after-milliseconds main 500\n\
