@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use purgatory::{Clock, SystemClock, Timestamp};
 use redis::{Client, Connection, cmd};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(super) struct Store {
     client: Client,
@@ -26,11 +26,20 @@ impl Store {
         if self.native {
             return native(&record).ok_or_else(|| format!("not a record: {record}").into());
         }
-        let record: Value = serde_json::from_str(&record)?;
+        let record: Map<String, Value> = serde_json::from_str(&record)?;
+        if let Some(missing) =
+            ["name", "threshold", "ttl"].iter().find(|&&f| record.get(f).is_none())
+        {
+            return Err(format!("a record without {missing}").into());
+        }
+        let failures = match counter.as_deref().unwrap_or_default().trim() {
+            "" => 0,
+            counter => counter.parse::<i64>()?,
+        };
         Ok(json!({
-            "state": record["state"],
-            "failure_count": counter.unwrap_or_default().trim().parse::<i64>().unwrap_or(0),
-            "opened_at": record["opened_at"],
+            "state": record.get("state"),
+            "failure_count": failures,
+            "opened_at": record.get("opened_at"),
             "threshold": record["threshold"],
             "ttl": record["ttl"],
         }))
