@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Script, Value};
+use redis::{ErrorKind, RedisResult, Script, ServerErrorKind, Value};
 
 use crate::storage::{StorageError, Stored, Versioned};
 
@@ -55,9 +55,20 @@ impl Call {
         for argument in &self.arguments {
             invocation.arg(argument);
         }
+        for _ in 0..FORGETFUL {
+            match invocation.invoke_async(connection).await {
+                Err(error) if error.kind() == NO_SCRIPT => {}
+                answer => return answer,
+            }
+        }
         invocation.invoke_async(connection).await
     }
 }
+
+/// How often a server may forget a script between loading and running it.
+const FORGETFUL: usize = 3;
+
+const NO_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 
 /// A server adds the time to live to its clock, in 63 bits: this is 31 thousand years.
 const MAX_MILLIS: u128 = 1_000_000_000_000_000;
