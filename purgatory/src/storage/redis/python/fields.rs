@@ -49,21 +49,23 @@ impl Fields {
         };
         // It has to be there, but it may be any: it is not what decides about the keys here.
         required("name")?;
+        let ttl = number("ttl", required("ttl")?)?;
         let opened_at = || match field("opened_at") {
             None | Some("null") => Ok(None),
-            Some(value) => number("opened_at", value).map(|number| Some(number.time())),
+            Some(value) => number("opened_at", value).map(|at| Some(opening(&at, &ttl))),
         };
         let state = field("state").and_then(|value| serde_json::from_str::<String>(value).ok());
+        let state = match state.as_deref() {
+            Some("opened") => Word::Opened(opened_at()?),
+            Some("half-opened") => Word::HalfOpened,
+            // Whatever else it is.
+            _ => Word::Closed,
+        };
         let failures = field("failure_count").map(|value| number("failure_count", value));
         Ok(Self {
             threshold: number("threshold", required("threshold")?)?,
-            ttl: number("ttl", required("ttl")?)?,
-            state: match state.as_deref() {
-                Some("opened") => Word::Opened(opened_at()?),
-                Some("half-opened") => Word::HalfOpened,
-                // Whatever else it is.
-                _ => Word::Closed,
-            },
+            ttl,
+            state,
             failure_count: failures.transpose()?.map(|number| number.integer()),
         })
     }
@@ -82,6 +84,14 @@ impl Fields {
             r#"{{"name": {name}, "threshold": {threshold}, "ttl": {ttl}, "state": "{state}", "opened_at": {opened_at}}}"#
         )
         .into_bytes()
+    }
+}
+
+/// When a circuit opened. If that is later than can be said here, it is such that the ttl ends with what can.
+fn opening(at: &Number, ttl: &Number) -> Timestamp {
+    match at.time() {
+        Timestamp::MAX => Timestamp::from_origin(Timestamp::MAX.since_origin() - ttl.ttl()),
+        at => at,
     }
 }
 

@@ -140,8 +140,12 @@ fn times_may_have_any_value() {
     }
     // To Python these never pass.
     let never = at(Timestamp::MAX.nanos() / 1_000);
-    for value in ["NaN", "Infinity", "1e999", "1e20"] {
-        assert_eq!(opened(value).phase(), &Phase::Open { until: never }, "{value}");
+    for value in ["NaN", "Infinity", "1e999", "1e20", "9999999999"] {
+        let circuit = opened(value);
+        assert_eq!(circuit.phase(), &Phase::Open { until: never }, "{value}");
+        // As long as it would be open from now on.
+        let open = never.since(circuit.since());
+        assert_eq!(open.as_millis(), 400, "{value}");
     }
 }
 
