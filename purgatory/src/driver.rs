@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -39,6 +40,8 @@ struct Driver {
     watch: JoinSet<WatchEnd>,
     watched: Arc<Watched>,
     requests: JoinSet<Done>,
+    /// The time of a request begins when it has a place here.
+    window: Arc<Semaphore>,
     timers: Timers,
     /// The circuits that the storage does not know all about. Their last breaker may be gone.
     held: BTreeMap<Name, Arc<LockedCircuit>>,
@@ -80,6 +83,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 /// How long a watch may take to begin.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How many requests are under way at a time: the last of ten thousand would be late in any case.
+const WINDOW: usize = 256;
+
 /// For how long outcomes of a closed circuit gather after an update.
 const LINGER: Duration = Duration::from_millis(5);
 
@@ -102,6 +108,7 @@ impl Driver {
             watch: JoinSet::new(),
             watched: Arc::default(),
             requests: JoinSet::new(),
+            window: Arc::new(Semaphore::new(WINDOW)),
             timers: Timers::default(),
             held: BTreeMap::new(),
             flushes: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinError;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::timers::Timer;
 use super::{Driver, LINGER};
@@ -21,8 +21,11 @@ pub(super) struct Done {
     circuit: Weak<LockedCircuit>,
     epoch: u64,
     is_load: bool,
-    result: Result<Stored, StorageError>,
+    result: Result<(Stored, Linger), StorageError>,
 }
+
+/// For how long outcomes of a closed circuit gather after an update.
+type Linger = Duration;
 
 /// What a request needs.
 struct Exchange {
@@ -35,6 +38,9 @@ struct Exchange {
 /// The longest wait between two attempts to write a record that others write as well.
 const MAX_CONTENTION: Duration = Duration::from_millis(50);
 
+/// For how long outcomes gather at most, however long it took to get through.
+const MAX_LINGER: Linger = Duration::from_millis(250);
+
 impl Driver {
     pub(super) fn spawn(&mut self, circuit: &Arc<LockedCircuit>, request: Request) {
         let exchange = Exchange {
@@ -45,7 +51,9 @@ impl Driver {
         };
         let (circuit, epoch) = (Arc::downgrade(circuit), self.epoch);
         let is_load = matches!(request, Request::Load);
+        let window = Arc::clone(&self.window);
         self.requests.spawn(async move {
+            let _place = window.acquire().await;
             let result = exchange.perform(request).await;
             Done { circuit, epoch, is_load, result }
         });
@@ -61,8 +69,10 @@ impl Driver {
         };
         let circuit = done.circuit.upgrade();
         let first = done.is_load && circuit.as_ref().is_none_or(|circuit| !circuit.is_synced());
+        let mut linger = LINGER;
         match done.result {
-            Ok(stored) => {
+            Ok((stored, after)) => {
+                linger = after;
                 if let Some(circuit) = &circuit {
                     circuit.answered(stored, self.link.offset());
                 }
@@ -76,7 +86,7 @@ impl Driver {
         }
         if let Some(circuit) = &circuit {
             if !done.is_load {
-                self.timers.after(LINGER, Timer::Linger(Arc::downgrade(circuit)));
+                self.timers.after(linger, Timer::Linger(Arc::downgrade(circuit)));
             }
             self.pump(circuit);
         }
@@ -90,9 +100,9 @@ pub(super) fn panicked() -> StorageError {
 }
 
 impl Exchange {
-    async fn perform(&self, request: Request) -> Result<Stored, StorageError> {
+    async fn perform(&self, request: Request) -> Result<(Stored, Linger), StorageError> {
         match request {
-            Request::Load => self.load().await,
+            Request::Load => Ok((self.load().await?, LINGER)),
             Request::Update { update, base } => self.update(&update, base).await,
         }
     }
@@ -105,14 +115,15 @@ impl Exchange {
         &self,
         update: &Update,
         mut current: Option<Versioned>,
-    ) -> Result<Stored, StorageError> {
+    ) -> Result<(Stored, Linger), StorageError> {
+        let began = Instant::now();
         let settings = update.own.settings();
         let options = self.link.options();
         let expires_in = (settings.ttl.max(settings.probe_lease) * 10).max(options.expiry);
         if update.is_run() {
             let bump = Bump::new(&self.name, expires_in, update);
             if let Some(bumped) = self.storage.bump(&bump) {
-                return self.timed(bumped, |stored| stored).await;
+                return Ok((self.timed(bumped, |stored| stored).await?, LINGER));
             }
         }
         let mut conflicts = 0;
@@ -120,7 +131,7 @@ impl Exchange {
             let now = self.link.offset().to_store(self.common.clock.now());
             let Some(bumped) = rewrite(update, current.as_ref(), now) else {
                 // It changes nothing of what was there; see whether that is there still.
-                return self.load().await;
+                return Ok((self.load().await?, LINGER));
             };
             let write = Write {
                 circuit: &self.name,
@@ -132,7 +143,9 @@ impl Exchange {
             let swap = self.storage.compare_and_set(write);
             let swap = self.timed(swap, |swap| &swap.stored).await?;
             if swap.applied {
-                return Ok(swap.stored);
+                // Who had to contend for it leaves the others twice that time, or some would never get through.
+                let contended = if conflicts > 1 { began.elapsed() * 2 } else { LINGER };
+                return Ok((swap.stored, contended.clamp(LINGER, MAX_LINGER)));
             }
             current = swap.stored.record;
             conflicts += 1;
