@@ -270,6 +270,8 @@ impl Driver {
             if let Some(request) = circuit.next(self.link.offset(), impatient) {
                 self.spawn(circuit, request);
             }
+        } else {
+            circuit.news_taken();
         }
         self.hold(circuit);
     }

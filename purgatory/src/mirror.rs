@@ -131,7 +131,8 @@ struct Parcel {
 struct Reported {
     foreign: bool,
     garbled: bool,
-    settings: Option<Settings>,
+    /// Those of other processes.
+    settings: Vec<Settings>,
 }
 
 /// What a call gets.

@@ -43,7 +43,7 @@ pub(crate) fn start(
 
 /// Starts a driver in a process that was forked from the one with the first.
 pub(crate) fn restart(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) {
-    link.all().iter().for_each(|circuit| circuit.forked(link.draw()));
+    link.all().iter().for_each(|circuit| circuit.forked());
     start(storage, link, common, None);
 }
 

@@ -79,7 +79,10 @@ impl Machine {
         match self {
             Self::Local(circuit) => circuit.settle(ticket, outcome, now),
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => shared.mirror.settle(ticket, outcome, now),
+            Self::Shared(shared) => {
+                shared.notice_fork(&now);
+                shared.mirror.settle(ticket, outcome, now)
+            }
         }
     }
 

@@ -3,12 +3,14 @@
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
+use std::process;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use super::machine::Machine;
 use super::{Common, Declined, Inner, LockedCircuit};
 use crate::circuit::{Effect, Ticket};
+use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Rejected, StorageError};
 use crate::event::Event;
@@ -31,6 +33,8 @@ pub(super) struct Shared {
     pub(super) mirror: Mirror,
     link: Arc<FleetLink>,
     this: Weak<LockedCircuit>,
+    /// The process that counts.
+    process: u32,
 }
 
 /// A call that waits for the storage. Dropped, it gives back what it would have got.
@@ -63,7 +67,8 @@ impl LockedCircuit {
         let mirror = Mirror::new(settings, now, link.options(), link.draw());
         Arc::new_cyclic(|this| {
             let (link, this) = (Arc::clone(link), this.clone());
-            let machine = Machine::Shared(Box::new(Shared { mirror, link, this }));
+            let machine =
+                Machine::Shared(Box::new(Shared { mirror, link, this, process: process::id() }));
             Self::with_machine(name, settings, machine, common)
         })
     }
@@ -112,10 +117,16 @@ impl LockedCircuit {
     /// The next request for the storage. From here on the circuit lists itself again.
     pub(crate) fn next(&self, offset: Offset, impatient: bool) -> Option<Request> {
         self.drive(|mirror, _| {
-            mirror.listed = false;
-            mirror.next(offset, impatient)
+            let request = mirror.next(offset, impatient);
+            mirror.news_taken();
+            request
         })
         .flatten()
+    }
+
+    /// There is no storage to send anything to.
+    pub(crate) fn news_taken(&self) {
+        self.drive(|mirror, _| mirror.news_taken());
     }
 
     pub(crate) fn answered(&self, stored: Stored, offset: Offset) {
@@ -141,9 +152,13 @@ impl LockedCircuit {
     }
 
     /// This process was forked.
-    pub(crate) fn forked(&self, seed: u64) {
+    pub(crate) fn forked(&self) {
         let now = self.common.clock.before_lock();
-        self.drive(|mirror, told| *told = mirror.forked(seed, now));
+        self.with(|inner| {
+            if let Machine::Shared(shared) = &mut inner.machine {
+                shared.notice_fork(now);
+            }
+        });
     }
 
     pub(crate) fn doubt(&self) {
@@ -230,6 +245,19 @@ impl LockedCircuit {
 
     pub(super) fn pause(&self, waiting: Waiting) -> Pause<'_> {
         Pause { circuit: self, waiting }
+    }
+}
+
+impl Shared {
+    /// Leaves what was counted before a fork to the parent, before anything is counted here. Who waited was
+    /// a thread of the parent's.
+    pub(super) fn notice_fork(&mut self, now: impl Fn() -> Timestamp) {
+        let here = process::id();
+        if mem::replace(&mut self.process, here) != here {
+            // Nobody is to take this process's failures for its parent's, who draws the same.
+            let seed = self.link.draw() ^ u64::from(here) << 32;
+            self.mirror.forked(seed, now);
+        }
     }
 }
 

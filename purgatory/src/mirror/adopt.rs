@@ -9,6 +9,9 @@ use crate::record::{Read, Record};
 use crate::state::State;
 use crate::update::Decision;
 
+/// How many settings of other processes are told, of each circuit: who has read of so many knows.
+const MAX_TOLD: usize = 8;
+
 impl Mirror {
     /// Follows what the storage has. If that is `ours`, this process has just written it.
     pub(super) fn adopt(
@@ -54,9 +57,12 @@ impl Mirror {
             settings.threshold = theirs.threshold;
             settings.ttl = theirs.ttl;
             self.circuit.set_settings(settings);
-        } else if ours == theirs {
-            self.told.settings = None;
-        } else if self.told.settings.replace(theirs) != Some(theirs) {
+        } else if ours != theirs
+            && self.told.settings.len() < MAX_TOLD
+            && !self.told.settings.contains(&theirs)
+        {
+            // Each writes its own over those of the others, over and over: once is enough.
+            self.told.settings.push(theirs);
             told.notices.push(Notice::Settings(theirs));
         }
     }

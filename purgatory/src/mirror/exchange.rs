@@ -43,8 +43,18 @@ impl Mirror {
         // The driver measures how long calls wait, also while it is busy with something else.
         let untimed = self.ask.as_ref().is_some_and(|ask| !ask.timed)
             || self.readers_timed < self.readers_ever;
-        let update = self.sync == Sync::Synced && self.owes() && !self.lingers();
-        untimed || self.sent.is_none() && (self.stale || !self.readers.is_empty() || update)
+        // Without a storage there is nothing to read, but what has to arrive has to be held.
+        let (read, update) = match self.sync {
+            Sync::Alone => (false, self.owes()),
+            Sync::Synced => (self.stale, self.owes() && !self.lingers()),
+            Sync::Foreign => (self.stale, false),
+        };
+        untimed || self.sent.is_none() && (read || !self.readers.is_empty() || update)
+    }
+
+    /// The driver knows of the news. What it cannot send it holds, and need not be told of again.
+    pub(crate) fn news_taken(&mut self) {
+        self.listed = self.sync == Sync::Alone && !self.is_settled();
     }
 
     /// Whether there are only outcomes that may gather for a while.
@@ -321,6 +331,7 @@ impl Mirror {
         let told = self.unanswered(now);
         self.retry = None;
         self.run = Run::default();
+        self.listed = false;
         self.draw_writer(seed);
         told
     }
