@@ -1,19 +1,22 @@
 //! What a member is told when it is started.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use purgatory::storage::{Storage, StorageFuture, Stored, Swap, Watcher, Watching, Write};
+use purgatory::storage::Storage;
 use purgatory::{
     CircuitBreakerFactory, Config, Consistency, FactoryBuilder, RedisStorage, StorageOptions,
 };
 
+use super::counted::{Counted, Counts};
 use super::number;
 
 pub(super) struct Args {
     pub(super) circuit: String,
     pub(super) config: Config,
+    pub(super) counts: Arc<Counts>,
     storage: RedisStorage,
-    options: Option<StorageOptions>,
+    options: StorageOptions,
     bumps: bool,
 }
 
@@ -22,6 +25,7 @@ impl Args {
         let mut args = std::env::args().skip(1);
         let (mut url, mut circuit, mut prefix) = (String::new(), String::new(), None);
         let (mut sentinel, mut cluster, mut strict, mut bumps) = (None, false, false, true);
+        let (mut max_backoff, mut poll) = (None, None);
         let mut config = Config::new();
         while let Some(arg) = args.next() {
             let mut value = || args.next().unwrap_or_else(|| panic!("{arg} wants a value"));
@@ -38,6 +42,8 @@ impl Args {
                 "--cluster" => cluster = true,
                 "--consistency" => strict = value() == "strict",
                 "--no-bump" => bumps = false,
+                "--max-backoff" => max_backoff = Some(seconds(value())),
+                "--poll" => poll = Some(seconds(value())),
                 "--stdin" => {}
                 _ => panic!("what is {arg}?"),
             }
@@ -54,41 +60,21 @@ impl Args {
             builder = builder.cluster(others);
         }
         let storage = builder.build().expect("the storage of a test is valid");
-        let options = storage.options().consistency(Consistency::Strict);
-        Self { circuit, config, storage, options: strict.then_some(options), bumps }
+        let mut options = storage.options();
+        if strict {
+            options = options.consistency(Consistency::Strict);
+        }
+        if let Some(max_backoff) = max_backoff {
+            options = options.max_backoff(max_backoff);
+        }
+        if let Some(poll) = poll {
+            options = options.poll(poll);
+        }
+        Self { circuit, config, counts: Arc::default(), storage, options, bumps }
     }
 
     pub(super) fn builder(&self) -> FactoryBuilder {
-        let builder = CircuitBreakerFactory::builder();
-        let builder = if self.bumps {
-            builder.storage(self.storage.clone())
-        } else {
-            builder.storage(Plain(self.storage.clone()))
-        };
-        match self.options {
-            Some(options) => builder.storage_options(options),
-            None => builder,
-        }
-    }
-}
-
-/// A storage that cannot add, as a custom one may be.
-struct Plain(RedisStorage);
-
-impl Storage for Plain {
-    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
-        self.0.load(circuit)
-    }
-
-    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
-        self.0.compare_and_set(write)
-    }
-
-    fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
-        self.0.watch(watcher)
-    }
-
-    fn options(&self) -> StorageOptions {
-        self.0.options()
+        let storage = Counted::new(self.storage.clone(), self.bumps, &self.counts);
+        CircuitBreakerFactory::builder().storage(storage).storage_options(self.options)
     }
 }

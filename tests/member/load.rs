@@ -1,17 +1,22 @@
 //! The calls that a member makes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use purgatory::CircuitBreaker;
 use serde_json::{Value, json};
+
+use super::time_of_day;
 
 /// Calls succeed.
 pub(super) const OK: u64 = 0;
 /// Calls fail. Any other mode is the milliseconds that they take before they fail.
 pub(super) const FAIL: u64 = u64::MAX;
+
+/// How many failures have their time in the report.
+const FIRST: u64 = 5;
 
 pub(super) struct Load {
     shared: Arc<Shared>,
@@ -24,12 +29,12 @@ struct Shared {
     ended: AtomicBool,
     calls: AtomicU64,
     failures: AtomicU64,
+    /// When the first ones were.
+    failed_at: Mutex<Vec<f64>>,
     probes: AtomicU64,
     /// Nanoseconds in the breaker, at most, and left of the last rejection.
     longest: AtomicU64,
     retry_after: AtomicU64,
-    /// By the time of day.
-    first_failure: OnceLock<SystemTime>,
 }
 
 impl Load {
@@ -41,10 +46,10 @@ impl Load {
             ended: AtomicBool::new(false),
             calls: zero(),
             failures: zero(),
+            failed_at: Mutex::default(),
             probes: zero(),
             longest: zero(),
             retry_after: zero(),
-            first_failure: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), threads: Vec::new() }
     }
@@ -81,16 +86,16 @@ impl Load {
         self.shared.failures.load(Ordering::Relaxed)
     }
 
+    pub(super) fn failed_at(&self) -> Vec<f64> {
+        self.shared.failed_at.lock().unwrap().clone()
+    }
+
     pub(super) fn probes(&self) -> u64 {
         self.shared.probes.load(Ordering::Relaxed)
     }
 
     pub(super) fn longest(&self) -> Duration {
         Duration::from_nanos(self.shared.longest.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn first_failure(&self) -> Option<SystemTime> {
-        self.shared.first_failure.get().copied()
     }
 
     pub(super) fn retry_after(&self) -> Duration {
@@ -143,8 +148,9 @@ impl Shared {
         if mode == OK {
             permit.success();
         } else {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            self.first_failure.get_or_init(SystemTime::now);
+            if self.failures.fetch_add(1, Ordering::Relaxed) < FIRST {
+                self.failed_at.lock().unwrap().push(time_of_day());
+            }
             permit.failure();
         }
         self.took(ended);

@@ -2,7 +2,8 @@
 //! JSON.
 //!
 //!     member --url URL --circuit NAME [--threshold N] [--ttl SECONDS] [--lease SECONDS] [--probes N]
-//!         [--prefix P] [--sentinel NAME] [--cluster] [--consistency strict] [--no-bump] --stdin
+//!         [--prefix P] [--sentinel NAME] [--cluster] [--consistency strict] [--no-bump]
+//!         [--max-backoff SECONDS] [--poll SECONDS] --stdin
 //!
 //! With `--sentinel` and `--cluster`, the URL is a list with commas. Actions are:
 //!
@@ -14,22 +15,32 @@
 //! | `call ok`, `call fail` | makes one call |
 //! | `hold`, `release ok`, `release fail`, `release drop` | acquires a permit, and ends it |
 //! | `reset`, `flush MILLIS` | as the methods |
+//! | `at SECONDS ACTION` | the action, once it is so many seconds since 1970: for members that act as one |
+//! | `fork` | makes a copy of this process |
+//! | `child ACTION` | has the copy do something, and gives its report |
 //! | `report` | only answers |
 //!
 //! Every answer is a report: the circuit, what calls came to, and the events since the last one.
 
 #[path = "args.rs"]
 mod args;
+#[path = "copy.rs"]
+mod copy;
+#[path = "counted.rs"]
+mod counted;
 #[path = "load.rs"]
 mod load;
 
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use purgatory::{CircuitBreaker, CircuitBreakerFactory, Event, Permit};
 use serde_json::{Value, json};
 
+use self::copy::Copy;
+use self::counted::Counts;
 use self::load::Load;
 
 pub(super) fn run() {
@@ -40,7 +51,8 @@ pub(super) fn run() {
     let factory = factory.expect("the options of a test are valid");
     let breaker = factory.get_breaker_with(&args.circuit, args.config);
     let breaker = breaker.expect("the name of a test is valid");
-    let mut member = Member { factory, load: Load::new(&breaker), breaker, held: None, events };
+    let (load, counts) = (Load::new(&breaker), args.counts);
+    let mut member = Member { factory, load, breaker, held: None, copy: None, events, counts };
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let answer = member.act(&line);
         let mut out = std::io::stdout().lock();
@@ -58,11 +70,20 @@ struct Member {
     breaker: CircuitBreaker,
     load: Load,
     held: Option<Permit>,
+    copy: Option<Copy>,
     events: Arc<Mutex<Vec<Value>>>,
+    counts: Arc<Counts>,
 }
 
 impl Member {
     fn act(&mut self, line: &str) -> Value {
+        let timed = line.strip_prefix("at ").and_then(|timed| timed.split_once(' '));
+        if let Some((time, action)) = timed {
+            let left = number::<f64>(time) - time_of_day();
+            // What the action asks for.
+            std::thread::sleep(Duration::try_from_secs_f64(left).unwrap_or_default());
+            return self.act(action);
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         let result = match words[..] {
             ["load", threads, rate] => self.load.begin(number(threads), number(rate)),
@@ -95,6 +116,14 @@ impl Member {
             ["flush", millis] => {
                 json!(self.factory.flush(Duration::from_millis(number(millis))).is_ok())
             }
+            ["fork"] => {
+                self.fork();
+                Value::Null
+            }
+            ["child", ..] => {
+                let copy = self.copy.as_mut().expect("there is a copy");
+                return copy.act(&words[1..].join(" "));
+            }
             ["report"] => Value::Null,
             _ => panic!("what is {line:?}?"),
         };
@@ -105,6 +134,7 @@ impl Member {
         let snapshot = self.breaker.snapshot();
         let shared = snapshot.shared.expect("the circuit is shared");
         let events = std::mem::take(&mut *self.events.lock().unwrap());
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         json!({
             "result": result,
             "state": snapshot.state.as_str(),
@@ -118,10 +148,14 @@ impl Member {
             "pending": shared.pending,
             "in_sync": shared.in_sync,
             "calls": self.load.calls(),
-            "first_failure_at": self.load.first_failure().map(since_1970),
             "observed": self.load.failures(),
+            "failed_at": self.load.failed_at(),
             "probes": self.load.probes(),
             "longest_us": self.load.longest().as_secs_f64() * 1e6,
+            "loads": count(&self.counts.loads),
+            "bumps": count(&self.counts.bumps),
+            "swaps": count(&self.counts.swaps),
+            "conflicts": count(&self.counts.conflicts),
             "resident_kb": resident_kb(),
             "events": events,
         })
@@ -138,14 +172,15 @@ fn note(events: &Mutex<Vec<Value>>, event: &Event) {
     if matches!(event, Event::Failed { .. } | Event::Recovered { .. } | Event::Rejected { .. }) {
         return;
     }
-    let at = since_1970(SystemTime::now());
-    let text = event.to_string();
-    let event = json!({ "at": at, "name": event.name(), "text": text });
+    let (at, name) = (time_of_day(), event.name());
+    let (text, debug) = (event.to_string(), format!("{event:?}"));
+    let event = json!({ "at": at, "name": name, "text": text, "debug": debug });
     events.lock().unwrap().push(event);
 }
 
-fn since_1970(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+/// In seconds since 1970.
+fn time_of_day() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn resident_kb() -> u64 {

@@ -42,7 +42,7 @@ fn trip(server: &Server, processes: usize, threshold: u32) -> [f64; 2] {
                 break report;
             }
         };
-        failed = report["first_failure_at"].as_f64().unwrap_or(f64::MAX).min(failed);
+        failed = report["failed_at"][0].as_f64().unwrap_or(f64::MAX).min(failed);
     }
     assert_eq!(opened.len(), processes);
     let earliest = opened.iter().copied().fold(f64::MAX, f64::min);
