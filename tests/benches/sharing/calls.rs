@@ -6,9 +6,9 @@ use std::time::Duration;
 use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Consistency, StorageOptions};
 use purgatory_tests::servers::{Peer, Server};
 
-use super::{Times, builder, row, shared, timed};
+use super::{Table, Times, builder, shared, timed};
 
-pub(super) fn measure(server: &Server) {
+pub(super) fn measure(server: &Server, table: &mut Table) {
     let alone = CircuitBreakerFactory::new();
     let alone = alone.get_breaker("alone").expect("the name is valid");
     let factory = builder(server).build().expect("the options are valid");
@@ -21,16 +21,17 @@ pub(super) fn measure(server: &Server) {
         one = one.min(nanos(&alone));
         other = other.min(nanos(&breaker));
     }
+    // Heartbeats, and the question itself.
     let sent = sum(&commands()) - before;
-    row("closed call, in memory", format!("{one:.2} ns"));
-    row("closed call, shared", format!("{other:.2} ns ({:.2}x)", other / one));
-    row("commands for 4 million such calls (heartbeats, and the two that ask for this)", sent);
+    table.row("closed call, in memory", format!("{one:.2} ns"));
+    table.row("closed call, shared", format!("{other:.2} ns ({:.2}x)", other / one));
+    table.row("commands sent for 4 million such calls", sent);
 
     let strict = StorageOptions::new().consistency(Consistency::Strict);
     let factory = builder(server).storage_options(strict).build().expect("they are valid");
     let breaker = shared(&factory, "strict", Config::new());
     let times = (0..5000).map(|_| timed(|| call(&breaker)).0).collect();
-    row("strict call, p50 / p99", Times::of(times).shown());
+    table.row("strict call, p50 / p99", Times::of(times).shown());
 
     let config = Config::new().threshold(1).ttl(Duration::from_millis(1));
     let breaker = shared(&builder(server).build().expect("they are valid"), "probe", config);
@@ -39,12 +40,15 @@ pub(super) fn measure(server: &Server) {
         std::thread::sleep(Duration::from_millis(5)); // The ttl, and the way to the server.
         timed(|| breaker.acquire().map(|permit| permit.success()).ok()).0
     });
-    row("leave to probe, p50 / p99", Times::of(times.collect()).shown());
+    table.row("leave to probe, p50 / p99", Times::of(times.collect()).shown());
 
     let mut python = Peer::python(&server.url(), "python", &[]);
     python.action("ok:100");
     let (took, _) = timed(|| python.action("ok:2000"));
-    row("the Python package, a call (mean)", format!("{:.0} us", took.as_secs_f64() * 1e6 / 2e3));
+    table.row(
+        "the Python package, a call (mean)",
+        format!("{:.0} us", took.as_secs_f64() * 1e6 / 2e3),
+    );
 }
 
 fn call(breaker: &CircuitBreaker) -> bool {

@@ -15,13 +15,28 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    for engine in Engine::ALL {
+    let tables = Engine::ALL.map(|engine| {
         let server = Server::start(engine);
-        println!("\n| {} | |", version(&server));
-        println!("| --- | ---: |");
-        calls::measure(&server);
-        news::measure(&server);
-        fleet::measure(&server);
+        let mut table = Table(Vec::new());
+        table.row("", version(&server));
+        table.row("---", "---:");
+        calls::measure(&server, &mut table);
+        news::measure(&server, &mut table);
+        fleet::measure(&server, &mut table);
+        table.0
+    });
+    let [one, other] = tables;
+    for ((what, here), (_, there)) in one.into_iter().zip(other) {
+        println!("| {what} | {here} | {there} |");
+    }
+}
+
+/// What was measured on one server, and the figures.
+struct Table(Vec<(String, String)>);
+
+impl Table {
+    fn row(&mut self, what: impl ToString, figure: impl ToString) {
+        self.0.push((what.to_string(), figure.to_string()));
     }
 }
 
@@ -31,10 +46,6 @@ fn version(server: &Server) -> String {
         .map(|key| info.lines().find_map(|line| Some((key, line.strip_prefix(key)?))));
     let (key, version) = versions.into_iter().flatten().next().expect("a server knows its version");
     format!("{} {version}", key.trim_end_matches("_version:"))
-}
-
-fn row(what: &str, figure: impl std::fmt::Display) {
-    println!("| {what} | {figure} |");
 }
 
 /// Times in the order of size.

@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use purgatory::{Config, Event, State};
 use purgatory_tests::servers::Server;
 
-use super::{Times, builder, row, shared};
+use super::{Table, Times, builder, shared};
 
-pub(super) fn measure(server: &Server) {
+pub(super) fn measure(server: &Server, table: &mut Table) {
     for listeners in [1, 10, 30] {
         let times = travel(server, listeners, 300);
-        row(&format!("a trip reaches {listeners} others, p50 / p99"), times.shown());
+        table.row(format!("a trip reaches {listeners} others, p50 / p99"), times.shown());
     }
-    row("failures counted, one process at full speed", format!("{:.1} million/s", count(server)));
+    table.row(
+        "failures counted, one process at full speed",
+        format!("{:.1} million/s", count(server)),
+    );
 }
 
 /// From the call that fails here to the listener there.
