@@ -239,8 +239,8 @@ fn probe_wait_bounds_what_a_thread_waits() {
         };
         let wait = Duration::from_millis(50);
         let options = StorageOptions::new().probe_wait(wait).operation_timeout(NEVER);
-        let storage = shared.storage.clone().with_faults(fault);
-        let builder = shared.builder().storage(storage).storage_options(options);
+        let storage = shared.storage.clone().with_faults(fault).with_options(options);
+        let builder = shared.builder().storage(storage);
         let Process { breaker, .. } = shared.after_ttl(builder);
         hangs.store(true, Ordering::Relaxed);
         let began = Instant::now();
@@ -266,7 +266,7 @@ fn a_strict_call_sees_what_was_stored_before_it() {
         let options =
             StorageOptions::new().consistency(Consistency::Strict).operation_timeout(SOON);
         let config = Config::new().threshold(1);
-        let builder = |options| shared.builder().storage(storage.clone()).storage_options(options);
+        let builder = |options| shared.builder().storage(storage.clone().with_options(options));
         let here = shared.process(builder(options), config);
         let there = shared.process(builder(StorageOptions::new()), config);
         here.breaker.acquire().unwrap().success();

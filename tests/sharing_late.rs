@@ -31,8 +31,7 @@ fn late(
     std::array::from_fn(|index| {
         let factory = CircuitBreakerFactory::builder()
             .clock(clock.clone())
-            .storage(storages[index].clone())
-            .storage_options(options[index])
+            .storage(storages[index].clone().with_options(options[index]))
             .driver(|driver| drop(tokio::spawn(driver)))
             .seed(index as u64 + 1)
             .build()

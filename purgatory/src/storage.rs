@@ -12,7 +12,7 @@
 
 mod contract;
 mod memory;
-mod options;
+pub(crate) mod options;
 #[cfg(feature = "redis")]
 mod redis;
 mod watcher;

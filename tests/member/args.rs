@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use purgatory::storage::Storage;
-use purgatory::{
-    CircuitBreakerFactory, Config, Consistency, FactoryBuilder, RedisStorage, StorageOptions,
-};
+use purgatory::{CircuitBreakerFactory, Config, Consistency, FactoryBuilder, RedisStorage};
 
 use super::counted::{Counted, Counts};
 use super::number;
@@ -16,7 +13,6 @@ pub(super) struct Args {
     pub(super) config: Config,
     pub(super) counts: Arc<Counts>,
     storage: RedisStorage,
-    options: StorageOptions,
     bumps: bool,
 }
 
@@ -59,22 +55,21 @@ impl Args {
         } else if cluster {
             builder = builder.cluster(others);
         }
-        let storage = builder.build().expect("the storage of a test is valid");
-        let mut options = storage.options();
         if strict {
-            options = options.consistency(Consistency::Strict);
+            builder = builder.consistency(Consistency::Strict);
         }
         if let Some(max_backoff) = max_backoff {
-            options = options.max_backoff(max_backoff);
+            builder = builder.max_backoff(max_backoff);
         }
         if let Some(poll) = poll {
-            options = options.poll(poll);
+            builder = builder.poll(poll);
         }
-        Self { circuit, config, counts: Arc::default(), storage, options, bumps }
+        let storage = builder.build().expect("the storage of a test is valid");
+        Self { circuit, config, counts: Arc::default(), storage, bumps }
     }
 
     pub(super) fn builder(&self) -> FactoryBuilder {
         let storage = Counted::new(self.storage.clone(), self.bumps, &self.counts);
-        CircuitBreakerFactory::builder().storage(storage).storage_options(self.options)
+        CircuitBreakerFactory::builder().storage(storage)
     }
 }

@@ -134,12 +134,10 @@ impl Inside {
         [threshold, ttl_millis]: [u32; 2],
         consistency: Consistency,
     ) -> Self {
-        let storage = builder.python_layout().build().expect("a valid URL");
+        let storage = builder.python_layout().consistency(consistency).build();
         let log = Log::default();
-        let options = purgatory::Storage::options(&storage).consistency(consistency);
         let factory = CircuitBreakerFactory::builder()
-            .storage(storage)
-            .storage_options(options)
+            .storage(storage.expect("a valid URL"))
             .listener(log.clone())
             .build()
             .expect("valid options");

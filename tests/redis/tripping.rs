@@ -78,11 +78,8 @@ impl Process {
                 let _ = tell.send((change.to, Instant::now()));
             }
         };
-        // What is not told would come to light only after the test has given up.
-        let options = StorageOptions::new().poll(2 * LONG);
         let factory = CircuitBreakerFactory::builder()
             .storage(storage)
-            .storage_options(options)
             .listener(listener)
             .build()
             .expect("valid options");
@@ -107,7 +104,8 @@ impl Process {
 }
 
 fn storage(server: &Server) -> RedisStorage {
-    RedisStorage::builder(server.url()).build().expect("a valid URL")
+    // What is not told comes to light only after the test has given up.
+    RedisStorage::builder(server.url()).poll(2 * LONG).build().expect("a valid URL")
 }
 
 /// A storage whose answers come late, so that news comes before them.
@@ -136,6 +134,10 @@ impl Storage for Late {
 
     fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
         self.0.watch(watcher)
+    }
+
+    fn options(&self) -> StorageOptions {
+        self.0.options()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use purgatory::{CircuitBreaker, Config, StorageOptions};
+use purgatory::{CircuitBreaker, Config};
 use purgatory_tests::servers::{Engine, wait_until};
 
 use crate::here::Here;
@@ -112,10 +112,10 @@ fn the_last_handle_flushes_and_ends_the_driver(engine: Engine) {
     let (took, closed) = ends(here);
     println!("with a server that hangs, ended in {took:?}");
     assert_eq!(closed, ["storage: closed, 1 failures discarded"]);
-    let here = Here::start(stage.storage(), config, StorageOptions::new());
+    let here = Here::start(stage.storage(), config);
     ends(here);
     stage.server.kill();
-    let here = Here::start(stage.storage(), config, StorageOptions::new());
+    let here = Here::start(stage.storage(), config);
     let (took, closed) = ends(here);
     println!("without a server, ended in {took:?}");
     assert_eq!(closed, ["storage: closed, 1 failures discarded"]);
@@ -126,7 +126,7 @@ fn every_key_expires(engine: Engine) {
     let stage = Stage::new(engine);
     // A record is kept for ten times the ttl, or for this.
     let (config, expiry) = (Config::new().threshold(5).ttl(millis(200)), Duration::from_secs(4));
-    let here = stage.patient(config, StorageOptions::new().expiry(expiry));
+    let here = stage.patient(config, stage.storage().expiry(expiry));
     let (began, mut connection) = (Instant::now(), stage.server.connect().unwrap());
     let mut checked = 0;
     // A few at a time, so that none has expired when it is looked at.

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use purgatory::{Config, RedisStorage, State, StorageOptions};
+use purgatory::storage::RedisStorageBuilder;
+use purgatory::{Config, RedisStorage, State};
 use purgatory_tests::servers::{Engine, wait_until};
 
 use crate::here::{Here, all_become};
@@ -20,12 +21,12 @@ fn a_trip_in_the_gap_of_a_subscription_arrives(engine: Engine) {
     let stage = Stage::alone(engine);
     let config = Config::new().threshold(1).ttl(Duration::from_secs(60));
     // Nobody asks by itself, and the gap is as short as it gets: a connection takes about 2 ms to come back.
-    let options = StorageOptions::new().poll(Duration::from_secs(3600)).max_backoff(millis(1));
-    let listeners: [Here; 3] = std::array::from_fn(|_| stage.here_with(config, options));
+    let deaf = |storage: RedisStorageBuilder| {
+        stage.here_with(config, storage.poll(Duration::from_secs(3600)).max_backoff(millis(1)))
+    };
+    let listeners: [Here; 3] = std::array::from_fn(|_| deaf(stage.storage()));
     // As another user, whose connection stays.
-    let storage = RedisStorage::builder(stage.server.url()).build().unwrap();
-    let elsewhere = Here::start(storage, config, options);
-    elsewhere.is_up();
+    let elsewhere = deaf(RedisStorage::builder(stage.server.url()));
     let all = [&listeners[0], &listeners[1], &listeners[2], &elsewhere];
     let mut kill = stage.server.connect().unwrap();
 

@@ -4,10 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Config, Event, Listener, RedisStorage, State,
-    StorageOptions,
-};
+use purgatory::storage::RedisStorageBuilder;
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Event, Listener, State};
 use purgatory_tests::servers::wait_until;
 
 use crate::stage::{CIRCUIT, PASSWORD, SOON};
@@ -20,11 +18,12 @@ pub(crate) struct Here {
 }
 
 impl Here {
-    pub(crate) fn start(storage: RedisStorage, config: Config, options: StorageOptions) -> Self {
+    pub(crate) fn start(storage: RedisStorageBuilder, config: Config) -> Self {
         let told = Told::default();
         look_for_secrets(|| format!("{storage:?}"));
-        let builder = CircuitBreakerFactory::builder().storage(storage).storage_options(options);
-        let builder = builder.listener(told.clone());
+        let storage = storage.build().unwrap();
+        look_for_secrets(|| format!("{storage:?}"));
+        let builder = CircuitBreakerFactory::builder().storage(storage).listener(told.clone());
         look_for_secrets(|| format!("{builder:?}"));
         let factory = builder.build().unwrap();
         let breaker = factory.get_breaker_with(CIRCUIT, config).unwrap();

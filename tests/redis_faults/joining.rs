@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use purgatory::{Config, RedisStorage, State, StorageOptions};
+use purgatory::{Config, RedisStorage, State};
 use purgatory_tests::servers::{Engine, wait_until};
 
 use crate::here::Here;
@@ -46,11 +46,11 @@ fn a_process_starts_without_the_server(engine: Engine) {
 
 /// A process that does its work and says why it does it alone.
 fn starts(url: &str, why: &str) -> Here {
-    let storage = RedisStorage::builder(url).build().unwrap();
+    let storage = RedisStorage::builder(url);
     // Of five first calls the fastest counts: a busy machine may do something else in the middle of one.
     let first_call = || {
         let began = Instant::now();
-        let here = Here::start(storage.clone(), config(), StorageOptions::new());
+        let here = Here::start(storage.clone(), config());
         assert!(here.succeeds());
         (began.elapsed(), here)
     };
@@ -92,7 +92,7 @@ fn a_late_joiner_rejects_and_writes_nothing(engine: Engine) {
     let joins = |state: State| {
         let before = stage.stored().expect("there is a record");
         for _ in 0..5 {
-            let joiner = Here::start(stage.storage(), config, StorageOptions::new());
+            let joiner = Here::start(stage.storage(), config);
             let mut seen = None;
             wait_until("the joiner to see it", SOON, || {
                 let now = Instant::now();

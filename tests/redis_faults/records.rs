@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use purgatory::{CircuitBreaker, Config, State, StorageOptions};
+use purgatory::{CircuitBreaker, Config, State};
 use purgatory_tests::servers::{Engine, wait_until};
 
 use crate::here::Here;
@@ -28,7 +28,7 @@ fn a_newer_record_is_obeyed(engine: Engine) {
     put(&newer);
     let written = Instant::now();
     let config = Config::new().threshold(2).ttl(millis(500));
-    let here = Here::start(stage.storage(), config, StorageOptions::new());
+    let here = Here::start(stage.storage(), config);
     wait_until("it to be told", SOON, || here.told.count("storage_up") == 1);
     assert_eq!((here.state(), here.told.count("record_newer")), (State::Open, 1));
     let left = here.breaker.acquire().unwrap_err().retry_after();
@@ -144,7 +144,7 @@ fn garbage_is_told_once(engine: Engine) {
     for (index, (_, value)) in &values {
         redis::cmd("SET").arg(&[&key(&name(*index)), value]).query::<()>(&mut connection).unwrap();
     }
-    let here = stage.patient(config, StorageOptions::new());
+    let here = stage.patient(config, stage.storage());
     let get =
         |&(index, _): &(usize, _)| here.factory.get_breaker_with(&name(index), config).unwrap();
     let breakers: Vec<CircuitBreaker> = values.iter().map(get).collect();

@@ -37,9 +37,9 @@ fn is_refused_once(stage: &Stage, down: &[&str], word: &str, up: &[&str]) {
     // To count the connections.
     let proxy = Proxy::start(stage.server.port());
     let url = format!("redis://breakers:{PASSWORD}@127.0.0.1:{}/", proxy.port());
-    let storage = purgatory::RedisStorage::builder(url).build().unwrap();
+    let storage = purgatory::RedisStorage::builder(url);
     let config = Config::new().threshold(1_000_000).ttl(Duration::from_secs(60));
-    let here = Here::start(storage, config, purgatory::StorageOptions::new());
+    let here = Here::start(storage, config);
     here.is_up();
     let mut failures = 0;
     let mut fail = || {

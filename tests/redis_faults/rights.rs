@@ -72,13 +72,8 @@ fn a_user_that_may_not_publish_shares(engine: Engine) {
 fn a_user_that_may_run_no_script_goes_on_alone(engine: Engine) {
     let stage = Stage::new(engine);
     stage.server.command(&["ACL", "SETUSER", "breakers", "-evalsha"]);
-    let fleet: [Here; 2] = [(); 2].map(|()| {
-        Here::start(
-            stage.storage(),
-            Config::new().threshold(2).ttl(millis(300)),
-            Default::default(),
-        )
-    });
+    let fleet: [Here; 2] =
+        [(); 2].map(|()| Here::start(stage.storage(), Config::new().threshold(2).ttl(millis(300))));
     let [here, there] = &fleet;
     wait_until("both to be refused", SOON, || {
         fleet.iter().all(|here| here.told.count("storage_down") > 0)

@@ -3,7 +3,8 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use purgatory::{Config, RedisStorage, StorageOptions};
+use purgatory::storage::RedisStorageBuilder;
+use purgatory::{Config, RedisStorage};
 use purgatory_tests::servers::{Engine, Server, ServerBuilder};
 
 use crate::here::{Here, secrets_told};
@@ -81,28 +82,25 @@ impl Stage {
         self.server.url_as("breakers", PASSWORD)
     }
 
-    pub(crate) fn storage(&self) -> RedisStorage {
-        RedisStorage::builder(self.url()).build().unwrap()
+    pub(crate) fn storage(&self) -> RedisStorageBuilder {
+        RedisStorage::builder(self.url())
     }
 
     /// A process of the fleet, in this one, that has heard of the server.
     pub(crate) fn here(&self, config: Config) -> Here {
-        self.here_with(config, StorageOptions::new())
+        self.here_with(config, self.storage())
     }
 
-    pub(crate) fn here_with(&self, config: Config, options: StorageOptions) -> Here {
-        let here = Here::start(self.storage(), config, options);
+    pub(crate) fn here_with(&self, config: Config, storage: RedisStorageBuilder) -> Here {
+        let here = Here::start(storage, config);
         here.is_up();
         here
     }
 
     /// One that waits long for answers: where it has so much to do that a debug build on a busy machine would be
     /// late, and it is not about time.
-    pub(crate) fn patient(&self, config: Config, options: StorageOptions) -> Here {
-        let storage = RedisStorage::builder(self.url()).operation_timeout(SOON).build().unwrap();
-        let here = Here::start(storage, config, options.operation_timeout(SOON));
-        here.is_up();
-        here
+    pub(crate) fn patient(&self, config: Config, storage: RedisStorageBuilder) -> Here {
+        self.here_with(config, storage.operation_timeout(SOON))
     }
 
     pub(crate) fn fleet<const N: usize>(&self, config: Config) -> [Here; N] {

@@ -11,31 +11,26 @@ use crate::driver::{self, Spawn};
 use crate::error::{ConfigError, Unflushed};
 use crate::link::Restart;
 use crate::locked::{Common, FleetLink};
-use crate::storage::{Storage, StorageOptions};
+use crate::storage::Storage;
 use crate::waiter;
 
 /// What a builder was told about sharing.
 #[derive(Default)]
 pub(super) struct Sharing {
     storage: Option<Arc<dyn Storage>>,
-    options: Option<StorageOptions>,
     spawn: Option<Spawn>,
     seed: Option<u64>,
 }
 
 impl Sharing {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        match (&self.storage, self.options) {
-            (Some(storage), options) => options.unwrap_or_else(|| storage.options()).check(),
-            (None, _) => Ok(()),
-        }
+        self.storage.as_ref().map_or(Ok(()), |storage| storage.options().check())
     }
 
     /// Starts the driver, if there is a storage.
     pub(super) fn start(self, common: &Arc<Common>) -> Option<Arc<FleetLink>> {
         let storage = self.storage?;
-        let options = self.options.unwrap_or_else(|| storage.options());
-        let link = Arc::new(FleetLink::new(options, self.seed.unwrap_or_else(random)));
+        let link = Arc::new(FleetLink::new(storage.options(), self.seed.unwrap_or_else(random)));
         if self.spawn.is_none() {
             let (storage, common, link) = (storage.clone(), common.clone(), Arc::downgrade(&link));
             link.upgrade()?.restart_by(Restart(Box::new(move || {
@@ -67,19 +62,6 @@ impl FactoryBuilder {
     /// ```
     pub fn storage(mut self, storage: impl Storage) -> Self {
         self.sharing.storage = Some(Arc::new(storage));
-        self
-    }
-
-    /// How the storage is used, in place of what [suits it](Storage::options).
-    ///
-    /// ```
-    /// # use purgatory::{CircuitBreakerFactory, Consistency, MemoryStorage, StorageOptions};
-    /// let builder = CircuitBreakerFactory::builder()
-    ///     .storage(MemoryStorage::new())
-    ///     .storage_options(StorageOptions::new().consistency(Consistency::Strict));
-    /// ```
-    pub fn storage_options(mut self, options: StorageOptions) -> Self {
-        self.sharing.options = Some(options);
         self
     }
 
@@ -172,9 +154,6 @@ impl CircuitBreakerFactory {
 
 impl fmt::Debug for Sharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sharing")
-            .field("storage", &self.storage.is_some())
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Sharing").field("storage", &self.storage.is_some()).finish_non_exhaustive()
     }
 }

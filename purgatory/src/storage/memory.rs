@@ -12,7 +12,8 @@ use tokio::time;
 
 pub use self::fault::{Fault, Operation, OperationKind};
 use super::{
-    Bump, Storage, StorageError, StorageFuture, Stored, Swap, Versioned, Watcher, Watching, Write,
+    Bump, Storage, StorageError, StorageFuture, StorageOptions, Stored, Swap, Versioned, Watcher,
+    Watching, Write,
 };
 use crate::clock::Clock;
 
@@ -43,6 +44,7 @@ pub struct MemoryStorage {
     shared: Arc<Mutex<Shared>>,
     clock: Option<Arc<dyn Clock>>,
     faults: Option<Arc<Faults>>,
+    options: StorageOptions,
     disconnect: broadcast::Sender<StorageError>,
 }
 
@@ -75,6 +77,7 @@ impl MemoryStorage {
             shared: Arc::default(),
             clock: None,
             faults: None,
+            options: StorageOptions::new(),
             disconnect: broadcast::Sender::new(1),
         }
     }
@@ -88,6 +91,19 @@ impl MemoryStorage {
     #[must_use = "the clock belongs to the storage that is returned"]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The same storage for a factory that uses it in another way.
+    ///
+    /// ```
+    /// # use purgatory::{Consistency, MemoryStorage, StorageOptions};
+    /// let strict = StorageOptions::new().consistency(Consistency::Strict);
+    /// let storage = MemoryStorage::new().with_options(strict);
+    /// ```
+    #[must_use = "the options belong to the storage that is returned"]
+    pub fn with_options(mut self, options: StorageOptions) -> Self {
+        self.options = options;
         self
     }
 
@@ -285,6 +301,10 @@ impl Storage for MemoryStorage {
             Stored { record: Some(record), now: Some(self.now()) }
         };
         Some(Box::pin(self.operate(OperationKind::Bump, circuit, add)))
+    }
+
+    fn options(&self) -> StorageOptions {
+        self.options
     }
 
     fn watch<'a>(&'a self, watcher: Watcher) -> Option<Watching<'a>> {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
-/// How a factory uses a storage: what suits the storage is its [default](super::Storage::options), and the
-/// [builder](crate::FactoryBuilder::storage_options) of the factory can ask for something else.
+/// How the factories that have a storage use it: [what it asks for](super::Storage::options).
+///
+/// All times are more than zero and at most a day, but for the expiry.
 ///
 /// ```
 /// use std::time::Duration;
@@ -128,7 +129,7 @@ impl StorageOptions {
     }
 
     /// How long a record is kept that nobody writes, at least. It is kept longer if ten times the ttl or the
-    /// probe lease is more. Default: an hour.
+    /// probe lease is more. Default: an hour. More than zero, at most 366 days.
     ///
     /// ```
     /// # use purgatory::storage::StorageOptions;
@@ -142,13 +143,32 @@ impl StorageOptions {
 
     /// Finds an option that breaks its rule.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let day = Duration::from_secs(24 * 3600);
         let times = [
-            ("operation_timeout", self.operation_timeout, day, "more than zero and at most a day"),
-            ("probe_wait", self.probe_wait, day, "more than zero and at most a day"),
-            ("max_backoff", self.max_backoff, day, "more than zero and at most a day"),
-            ("poll", self.poll, day, "more than zero and at most a day"),
-            ("expiry", self.expiry, day * 366, "more than zero and at most 366 days"),
+            (
+                "operation_timeout",
+                self.operation_timeout,
+                DAY,
+                "operation_timeout must be more than zero and at most a day",
+            ),
+            (
+                "probe_wait",
+                self.probe_wait,
+                DAY,
+                "probe_wait must be more than zero and at most a day",
+            ),
+            (
+                "max_backoff",
+                self.max_backoff,
+                DAY,
+                "max_backoff must be more than zero and at most a day",
+            ),
+            ("poll", self.poll, DAY, "poll must be more than zero and at most a day"),
+            (
+                "expiry",
+                self.expiry,
+                DAY * 366,
+                "expiry must be more than zero and at most 366 days",
+            ),
         ];
         for (field, time, at_most, rule) in times {
             if time.is_zero() || time > at_most {
@@ -158,6 +178,8 @@ impl StorageOptions {
         Ok(())
     }
 }
+
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for StorageOptions {
     fn default() -> Self {

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Consistency, StorageOptions};
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Consistency};
 use purgatory_tests::servers::{Peer, Server};
 
-use super::{Table, Times, builder, shared, timed};
+use super::{Table, Times, builder, shared, storage, timed};
 
 pub(super) fn measure(server: &Server, table: &mut Table) {
     let alone = CircuitBreakerFactory::new();
@@ -27,8 +27,8 @@ pub(super) fn measure(server: &Server, table: &mut Table) {
     table.row("closed call, shared", format!("{other:.2} ns ({:.2}x)", other / one));
     table.row("commands sent for 4 million such calls", sent);
 
-    let strict = StorageOptions::new().consistency(Consistency::Strict);
-    let factory = builder(server).storage_options(strict).build().expect("they are valid");
+    let strict = storage(server).consistency(Consistency::Strict).build().expect("it is valid");
+    let factory = builder(server).storage(strict).build().expect("they are valid");
     let breaker = shared(&factory, "strict", Config::new());
     let times = (0..5000).map(|_| timed(|| call(&breaker)).0).collect();
     table.row("strict call, p50 / p99", Times::of(times).shown());

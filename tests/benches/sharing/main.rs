@@ -7,6 +7,7 @@ mod news;
 
 use std::time::{Duration, Instant};
 
+use purgatory::storage::RedisStorageBuilder;
 use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, RedisStorage};
 use purgatory_tests::servers::{Engine, Server, wait_until};
 
@@ -68,8 +69,11 @@ impl Times {
 }
 
 fn builder(server: &Server) -> FactoryBuilder {
-    let storage = RedisStorage::builder(server.url()).build().expect("the URL is valid");
-    CircuitBreakerFactory::builder().storage(storage)
+    CircuitBreakerFactory::builder().storage(storage(server).build().expect("the URL is valid"))
+}
+
+fn storage(server: &Server) -> RedisStorageBuilder {
+    RedisStorage::builder(server.url())
 }
 
 /// A breaker that has heard of the server.

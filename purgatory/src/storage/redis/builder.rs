@@ -1,5 +1,6 @@
 //! How a storage in Redis is put together.
 
+mod options;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use super::python::{self, PythonLayout};
 use super::tls::TlsFiles;
 use super::{RedisStorage, Shared};
 use crate::error::ConfigError;
-use crate::storage::StorageOptions;
+use crate::storage::{Consistency, StorageOptions};
 
 /// A [`RedisStorage`] to be.
 ///
@@ -42,7 +43,7 @@ use crate::storage::StorageOptions;
 #[must_use = "a builder does nothing by itself, finish with `.build()`"]
 pub struct RedisStorageBuilder {
     url: String,
-    prefix: String,
+    prefix: Option<String>,
     scope: Option<String>,
     login: Login,
     servers: Servers,
@@ -51,6 +52,7 @@ pub struct RedisStorageBuilder {
     tls: TlsFiles,
     heartbeat: Duration,
     options: StorageOptions,
+    consistency: Option<Consistency>,
     python_layout: bool,
 }
 
@@ -74,7 +76,7 @@ impl RedisStorageBuilder {
     pub(super) fn new(url: String) -> Self {
         Self {
             url,
-            prefix: "cb".into(),
+            prefix: None,
             scope: None,
             login: Login::default(),
             servers: Servers::One,
@@ -83,6 +85,7 @@ impl RedisStorageBuilder {
             tls: TlsFiles::default(),
             heartbeat: Duration::from_millis(500),
             options: StorageOptions::new(),
+            consistency: None,
             python_layout: false,
         }
     }
@@ -94,7 +97,7 @@ impl RedisStorageBuilder {
     /// let builder = RedisStorage::builder("redis://localhost").prefix("shop:cb");
     /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -215,80 +218,11 @@ impl RedisStorageBuilder {
         self
     }
 
-    /// How long an answer may take, see [`StorageOptions::operation_timeout()`]. Default: 250 ms. More than
-    /// zero, at most an hour.
-    ///
-    /// ```
-    /// # use purgatory::RedisStorage;
-    /// # use std::time::Duration;
-    /// let builder =
-    ///     RedisStorage::builder("redis://localhost").operation_timeout(Duration::from_millis(100));
-    /// ```
-    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.options = self.options.operation_timeout(timeout);
-        self
-    }
-
-    /// How often the server is asked whether it is still there. Default: 500 ms. More than zero, at most an
-    /// hour.
-    ///
-    /// A server that hangs is noticed after this and the [operation timeout](Self::operation_timeout), or
-    /// earlier if there was something to tell it.
-    ///
-    /// ```
-    /// # use purgatory::RedisStorage;
-    /// # use std::time::Duration;
-    /// let builder = RedisStorage::builder("redis://localhost").heartbeat(Duration::from_secs(2));
-    /// ```
-    pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
-        self.heartbeat = heartbeat;
-        self
-    }
-
-    /// The longest time between two attempts to connect, see [`StorageOptions::max_backoff()`]. Default: 1 s.
-    /// More than zero, at most an hour.
-    ///
-    /// ```
-    /// # use purgatory::RedisStorage;
-    /// # use std::time::Duration;
-    /// let builder = RedisStorage::builder("redis://localhost").max_backoff(Duration::from_secs(5));
-    /// ```
-    pub fn max_backoff(mut self, backoff: Duration) -> Self {
-        self.options = self.options.max_backoff(backoff);
-        self
-    }
-
-    /// How long a call may wait for leave to be a probe, see [`StorageOptions::probe_wait()`]. Default: 50 ms.
-    /// At most an hour.
-    ///
-    /// ```
-    /// # use purgatory::RedisStorage;
-    /// # use std::time::Duration;
-    /// let builder = RedisStorage::builder("redis://localhost").probe_wait(Duration::from_millis(20));
-    /// ```
-    pub fn probe_wait(mut self, wait: Duration) -> Self {
-        self.options = self.options.probe_wait(wait);
-        self
-    }
-
-    /// How long a record is kept that nobody writes, see [`StorageOptions::expiry()`]. Default: an hour. More
-    /// than zero, at most [`Config::MAX_TTL`](crate::Config::MAX_TTL).
-    ///
-    /// ```
-    /// # use purgatory::RedisStorage;
-    /// # use std::time::Duration;
-    /// let builder = RedisStorage::builder("redis://localhost").expiry(Duration::from_secs(24 * 3600));
-    /// ```
-    pub fn expiry(mut self, expiry: Duration) -> Self {
-        self.options = self.options.expiry(expiry);
-        self
-    }
-
     /// Keeps circuits as the Python package `purgatory` 3.0.1 does, and so shares them with its processes.
     ///
-    /// [Consistency](crate::Consistency) is strict, unless
-    /// [asked otherwise](crate::FactoryBuilder::storage_options), and the stored threshold and ttl are in force.
-    /// There is no scope, and not on a cluster. [The guide](crate::guide::sharing#python-fleets) tells what
+    /// [Consistency](Self::consistency) is strict, unless asked otherwise, and the stored threshold and ttl are
+    /// in force. The keys are the package's and are kept for good, so there is no prefix, scope or expiry, and
+    /// they cannot be on a cluster. [The guide](crate::guide::sharing#python-fleets) tells what
     /// this layout cannot do.
     ///
     /// ```
@@ -344,8 +278,14 @@ impl RedisStorageBuilder {
         let tls = self.tls.begin(tls)?;
         #[cfg(not(feature = "redis-tls"))]
         debug_assert!(!tls, "such a URL is refused");
+        let options = if self.python_layout { python::options(self.options) } else { self.options };
+        let options = options.consistency(self.consistency.unwrap_or(options.consistency));
         Ok(RedisStorage(Arc::new(Shared {
-            native: Native::new(Keys::new(&self.prefix, self.scope.as_deref(), database)),
+            native: Native::new(Keys::new(
+                self.prefix.as_deref().unwrap_or("cb"),
+                self.scope.as_deref(),
+                database,
+            )),
             place: Arc::new(Place { kind, login, database }),
             dialer: Dialer {
                 operation_timeout: self.options.operation_timeout,
@@ -355,7 +295,7 @@ impl RedisStorageBuilder {
             python: self.python_layout.then(PythonLayout::new),
             lives: Lives::default(),
             heartbeat: self.heartbeat,
-            options: if self.python_layout { python::options(self.options) } else { self.options },
+            options,
         })))
     }
 }
@@ -383,6 +323,7 @@ impl fmt::Debug for RedisStorageBuilder {
             .field("servers", &self.servers)
             .field("heartbeat", &self.heartbeat)
             .field("options", &self.options)
+            .field("consistency", &self.consistency)
             .field("python_layout", &self.python_layout);
         #[cfg(feature = "redis-tls")]
         debug.field("tls", &self.tls);

@@ -1,20 +1,19 @@
 //! What a builder accepts.
 
-use std::time::Duration;
-
 use super::super::address::Login;
 use super::{RedisStorageBuilder, Servers, invalid};
-use crate::config::Config;
 use crate::error::ConfigError;
 use crate::name::{Name, shortened};
+use crate::storage::options::DAY;
 
 impl RedisStorageBuilder {
     /// All but what a URL and certificates have to be.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let of_keys = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte);
-        if !(1..=64).contains(&self.prefix.len()) || !self.prefix.bytes().all(of_keys) {
+        let is_prefix = |text: &&str| (1..=64).contains(&text.len()) && text.bytes().all(of_keys);
+        if let Some(prefix) = self.prefix.as_deref().filter(|prefix| !is_prefix(prefix)) {
             let rule = "prefix must be 1 to 64 of A-Z, a-z, 0-9 and _.:/-";
-            return Err(ConfigError::new("prefix", shortened(&self.prefix), rule));
+            return Err(ConfigError::new("prefix", shortened(prefix), rule));
         }
         if let Some(scope) = self.scope.as_deref().filter(|scope| !is_name(scope)) {
             let rule = "scope must be 1 to 255 bytes without control characters";
@@ -32,9 +31,13 @@ impl RedisStorageBuilder {
             }
             _ => {}
         }
-        if self.python_layout && self.scope.is_some() {
-            let rule = "python_layout has no place for a scope";
-            return Err(invalid("scope", "given", rule));
+        for (field, given, rule) in [
+            ("prefix", self.prefix.is_some(), "python_layout has no place for a prefix"),
+            ("scope", self.scope.is_some(), "python_layout has no place for a scope"),
+        ] {
+            if self.python_layout && given {
+                return Err(invalid(field, "given", rule));
+            }
         }
         #[cfg(feature = "redis-cluster")]
         if let (true, Servers::Cluster { .. }) = (self.python_layout, &self.servers) {
@@ -42,45 +45,13 @@ impl RedisStorageBuilder {
             let rule = "python_layout must be on one server, or under Sentinel";
             return Err(invalid("python_layout", "on a cluster", rule));
         }
-        let Self { heartbeat, options, .. } = self;
-        for (field, time, longest, rule) in [
-            (
-                "operation_timeout",
-                options.operation_timeout,
-                HOUR,
-                "operation_timeout must be more than zero and at most an hour",
-            ),
-            ("heartbeat", *heartbeat, HOUR, "heartbeat must be more than zero and at most an hour"),
-            (
-                "max_backoff",
-                options.max_backoff,
-                HOUR,
-                "max_backoff must be more than zero and at most an hour",
-            ),
-            (
-                "expiry",
-                options.expiry,
-                Config::MAX_TTL,
-                "expiry must be more than zero and at most 2147483647 seconds",
-            ),
-        ] {
-            if time.is_zero() || time > longest {
-                return Err(ConfigError::new(field, format!("{time:?}"), rule));
-            }
+        if self.heartbeat.is_zero() || self.heartbeat > DAY {
+            let rule = "heartbeat must be more than zero and at most a day";
+            return Err(ConfigError::new("heartbeat", format!("{:?}", self.heartbeat), rule));
         }
-        if options.probe_wait > HOUR {
-            let value = format!("{:?}", options.probe_wait);
-            return Err(ConfigError::new(
-                "probe_wait",
-                value,
-                "probe_wait must be at most an hour",
-            ));
-        }
-        Ok(())
+        self.options.check()
     }
 }
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// By the rules of the names of circuits, which a scope is the beginning of.
 fn is_name(text: &str) -> bool {

@@ -73,8 +73,8 @@ fn every_form_of_url_is_understood() {
 #[test]
 fn each_setting_has_its_rule() {
     let zero = Duration::ZERO;
-    let long = Duration::from_secs(3601);
-    let time = " must be more than zero and at most an hour, not ";
+    let long = Duration::from_secs(24 * 3600 + 1);
+    let time = " must be more than zero and at most a day, not ";
     for (builder, field, rest) in [
         (local().prefix(""), "prefix", " must be 1 to 64 of A-Z, a-z, 0-9 and _.:/-, not \"\""),
         (
@@ -107,28 +107,27 @@ fn each_setting_has_its_rule() {
         (local().user("me"), "password", " must be given where a user is, not none"),
         (storage("redis://me@host"), "password", " must be given where a user is, not none"),
         (local().operation_timeout(zero), "operation_timeout", &format!("{time}0ns")),
-        (local().operation_timeout(long), "operation_timeout", &format!("{time}3601s")),
+        (local().operation_timeout(long), "operation_timeout", &format!("{time}86401s")),
         (local().heartbeat(zero), "heartbeat", &format!("{time}0ns")),
-        (local().heartbeat(long), "heartbeat", &format!("{time}3601s")),
+        (local().heartbeat(long), "heartbeat", &format!("{time}86401s")),
         (local().max_backoff(zero), "max_backoff", &format!("{time}0ns")),
-        (local().max_backoff(long), "max_backoff", &format!("{time}3601s")),
-        (local().probe_wait(long), "probe_wait", " must be at most an hour, not 3601s"),
-        (
-            local().expiry(zero),
-            "expiry",
-            " must be more than zero and at most 2147483647 seconds, not 0ns",
-        ),
+        (local().max_backoff(long), "max_backoff", &format!("{time}86401s")),
+        (local().probe_wait(zero), "probe_wait", &format!("{time}0ns")),
+        (local().probe_wait(long), "probe_wait", &format!("{time}86401s")),
+        (local().poll(zero), "poll", &format!("{time}0ns")),
+        (local().poll(long), "poll", &format!("{time}86401s")),
+        (local().expiry(zero), "expiry", " must be more than zero and at most 366 days, not 0ns"),
         (
             local().expiry(Duration::MAX),
             "expiry",
-            " must be more than zero and at most 2147483647 seconds, not 18446744073709551615.999999999s",
+            " must be more than zero and at most 366 days, not 18446744073709551615.999999999s",
         ),
     ] {
         assert_eq!(refused(builder), (field.into(), format!("{field}{rest}")));
     }
     let longest = "x".repeat(65);
     assert_eq!(refused(local().prefix(longest)).0, "prefix");
-    local().prefix("x".repeat(64)).scope("é/ß").probe_wait(zero).build().unwrap();
+    local().prefix("x".repeat(64)).scope("é/ß").build().unwrap();
 }
 
 #[test]
@@ -161,15 +160,28 @@ fn options_are_those_of_the_builder() {
         .max_backoff(millis(2))
         .probe_wait(millis(3))
         .expiry(millis(4))
+        .poll(millis(5))
+        .consistency(Consistency::Strict)
         .build()
         .unwrap();
     let asked = StorageOptions::new()
-        .consistency(Consistency::Mirror)
+        .consistency(Consistency::Strict)
         .operation_timeout(millis(1))
         .max_backoff(millis(2))
         .probe_wait(millis(3))
-        .expiry(millis(4));
+        .expiry(millis(4))
+        .poll(millis(5));
     assert_eq!(built.options(), asked);
+}
+
+#[test]
+fn the_python_layout_keeps_its_ways_whatever_else_is_asked_for() {
+    let python = || local().python_layout();
+    let options = |builder: RedisStorageBuilder| builder.build().unwrap().options();
+    assert_eq!(options(python()).consistency, Consistency::Strict);
+    assert_eq!(options(python().poll(Duration::from_secs(2))).consistency, Consistency::Strict);
+    let mirror = options(python().consistency(Consistency::Mirror));
+    assert_eq!((mirror.consistency, mirror.registers), (Consistency::Mirror, true));
 }
 
 #[test]
