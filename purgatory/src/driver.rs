@@ -1,6 +1,7 @@
 //! What goes on between a factory and its storage, in the background.
 
 mod exchange;
+mod flushing;
 mod start;
 mod timers;
 mod watch;
@@ -14,10 +15,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::exchange::Done;
+use self::flushing::Flushing;
 use self::timers::{Timer, Timers};
 use self::watch::Watched;
 use crate::event::Event;
-use crate::link::Flush;
 use crate::locked::{Common, FleetLink, LockedCircuit};
 use crate::mirror::Wait;
 use crate::name::Name;
@@ -27,8 +28,8 @@ pub(crate) use self::start::{Spawn, restart, start};
 
 /// Brings the requests of the circuits to the storage, and what the storage has to the circuits.
 ///
-/// It is one task, and the only one that uses the storage. Callers never wait for it but as
-/// [`mirror`](crate::mirror) says, and then no longer than their patience.
+/// It is one task, with one for the watch and one for each request under way. Callers never wait for it but
+/// as [`mirror`](crate::mirror) says, and then no longer than their patience.
 struct Driver {
     storage: Arc<dyn Storage>,
     link: Arc<FleetLink>,
@@ -45,7 +46,7 @@ struct Driver {
     timers: Timers,
     /// The circuits that the storage does not know all about. Their last breaker may be gone.
     held: BTreeMap<Name, Arc<LockedCircuit>>,
-    flushes: Vec<(Instant, Flush)>,
+    flushes: Vec<Flushing>,
     /// When the storage was last up; at first, when the driver began.
     down_since: Instant,
     up_since: Instant,
@@ -54,7 +55,11 @@ struct Driver {
     backoff: Duration,
     /// Whether changes arrive by themselves.
     hears: bool,
-    looked_at_all: Instant,
+    /// Grows with every tick.
+    ticks: usize,
+    /// How long to wait for the last handle to go, and whether that is being waited for.
+    look: Duration,
+    looking: bool,
     /// Set when the last handle is gone: when to end at the latest.
     ending: Option<Instant>,
 }
@@ -92,12 +97,17 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How often every circuit is read again, though changes arrive by themselves.
 const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
+/// How long a driver goes on at most after the last handle is gone.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
 /// How long a storage has to take what is left at the end.
 const FAREWELL: Duration = Duration::from_millis(100);
 
 impl Driver {
     fn new(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) -> Self {
         let now = Instant::now();
+        // So that a fleet that was started as one does not look as one.
+        let ticks = (link.draw() >> 48) as usize;
         Self {
             storage,
             options: link.options(),
@@ -117,7 +127,9 @@ impl Driver {
             told_down: false,
             backoff: FIRST_BACKOFF,
             hears: false,
-            looked_at_all: now,
+            ticks,
+            look: FAREWELL / 2,
+            looking: false,
             ending: None,
         }
     }
@@ -177,7 +189,6 @@ impl Driver {
         let discarded = circuits.iter().map(|circuit| circuit.tally().discarded).sum();
         self.phase = Phase::Syncing { left: circuits.len(), pending, discarded };
         self.up_since = Instant::now();
-        self.looked_at_all = self.up_since;
         circuits.iter().for_each(|circuit| self.pump(circuit));
         self.synced(0);
     }
@@ -247,13 +258,7 @@ impl Driver {
             }
             self.pump(&circuit);
         }
-        let flushes = self.link.take_flushes();
-        if !flushes.is_empty() {
-            for (timeout, flush) in flushes {
-                self.flushes.push((self.timers.after(timeout, Timer::Look), flush));
-            }
-            self.pump_all();
-        }
+        self.take_flushes();
         self.end_flushes();
     }
 
@@ -271,6 +276,10 @@ impl Driver {
                 self.spawn(circuit, request);
             }
         } else {
+            if self.phase == Phase::Down {
+                // A new one that waits.
+                circuit.unanswered();
+            }
             circuit.news_taken();
         }
         self.hold(circuit);
@@ -305,7 +314,8 @@ impl Driver {
                     self.down(StorageError::Unavailable(cause));
                 }
             }
-            Some(Timer::Look) => self.end_flushes(),
+            Some(Timer::Look) => self.looking = false,
+            Some(Timer::Flush) => self.end_flushes(),
             Some(Timer::Connected(_)) | None => {}
         }
     }
@@ -313,31 +323,19 @@ impl Driver {
     /// Looks where news may have been missed.
     fn tick(&mut self) {
         if self.is_up() {
-            let all = !self.hears || self.looked_at_all.elapsed() >= LOOK_AT_ALL;
-            if all {
-                self.looked_at_all = Instant::now();
-            }
-            for circuit in self.link.all() {
-                if all || circuit.is_uneasy() {
+            // Not all at the same time.
+            let round = (LOOK_AT_ALL.as_nanos() / self.options.poll.as_nanos()).max(1) as usize;
+            for (place, circuit) in self.link.all().iter().enumerate() {
+                let turn = (place + self.ticks) % round == 0;
+                if !self.hears || turn || circuit.is_uneasy() {
                     circuit.doubt();
-                    self.pump(&circuit);
+                    self.pump(circuit);
                 }
             }
+            self.ticks += 1;
         }
         self.end_flushes();
-        self.timers.after(self.options.poll.min(self.patience()), Timer::Tick);
-    }
-
-    fn patience(&self) -> Duration {
-        if self.link.is_closed() { FAREWELL / 2 } else { Duration::MAX }
-    }
-
-    /// Tells those who wait for it that everything has arrived.
-    fn end_flushes(&mut self) {
-        if !self.flushes.is_empty() && self.requests.is_empty() && self.is_settled() {
-            self.flushes.drain(..).for_each(|(_, flush)| flush.done());
-        }
-        self.flushes.retain(|(until, _)| Instant::now() < *until);
+        self.timers.after(self.options.poll, Timer::Tick);
     }
 
     fn is_settled(&self) -> bool {
@@ -355,7 +353,11 @@ impl Driver {
                 Arc::strong_count(circuit) <= ours
             };
             if !self.link.all().iter().all(abandoned) {
-                self.timers.after(FAREWELL / 2, Timer::Look);
+                if !self.looking {
+                    self.looking = true;
+                    self.timers.after(self.look, Timer::Look);
+                    self.look = (self.look * 2).min(LONGEST_LOOK);
+                }
                 return false;
             }
             self.ending = Some(Instant::now() + FAREWELL);
@@ -363,7 +365,7 @@ impl Driver {
             self.pump_all();
         }
         let late = self.ending.is_some_and(|end| Instant::now() >= end);
-        late || !self.is_up() || self.requests.is_empty() && self.is_settled()
+        late || self.phase == Phase::Down || self.is_settled()
     }
 
     fn tell(&self, event: Event) {

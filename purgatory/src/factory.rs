@@ -205,12 +205,7 @@ impl CircuitBreakerFactory {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
-        self.inner.registry.remove(name)?;
-        #[cfg(feature = "storage")]
-        if let Some(link) = &self.inner.link {
-            link.leave(name);
-        }
-        Ok(())
+        self.inner.registry.remove(name)
     }
 
     /// Adds a listener, for everything that happens from here on, and what is still on its way to the

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::clock::Timestamp;
 use crate::name::Name;
 use crate::offset::{Offset, OffsetClock};
+use crate::random::Random;
 use crate::storage::StorageOptions;
 use crate::sync::{self, Mutex};
 
@@ -26,6 +28,8 @@ pub(crate) struct Link<C> {
     news: Notify,
     closed: AtomicBool,
     seed: AtomicU64,
+    /// The process that this was made in.
+    born_in: u32,
     /// The process that the driver lives in, and how to start another: a fork has no threads.
     process: AtomicU32,
     restart: OnceLock<Restart>,
@@ -41,6 +45,8 @@ impl fmt::Debug for Restart {
 
 #[derive(Debug)]
 struct Lists<C> {
+    /// Whether there is a driver to read them.
+    read: bool,
     known: HashMap<Name, Weak<C>>,
     /// Held strongly, so that what a circuit counted arrives though nobody else holds it any more.
     news: Vec<Arc<C>>,
@@ -63,6 +69,7 @@ impl<C> Link<C> {
         Self {
             options,
             lists: Mutex::new(Lists {
+                read: true,
                 known: HashMap::new(),
                 news: Vec::new(),
                 flushes: Vec::new(),
@@ -71,6 +78,7 @@ impl<C> Link<C> {
             news: Notify::new(),
             closed: AtomicBool::new(false),
             seed: AtomicU64::new(seed),
+            born_in: process::id(),
             process: AtomicU32::new(process::id()),
             restart: OnceLock::new(),
         }
@@ -83,30 +91,39 @@ impl<C> Link<C> {
     /// A number that no other circuit of this process has, nor, as good as certain, of any other.
     pub(crate) fn draw(&self) -> u64 {
         // The odd constant is that of Fibonacci hashing: all 2^64 values come before one comes again.
-        self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+        let drawn = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let here = process::id();
+        if here == self.born_in {
+            return drawn;
+        }
+        // A fork goes on from where its parent is, and so do its siblings.
+        Random::new(drawn ^ u64::from(here) << 32).draw()
     }
 
     /// A new circuit.
     pub(crate) fn join(&self, name: Name, circuit: &Arc<C>) {
         let mut lists = sync::lock(&self.lists);
         lists.known.insert(name, Arc::downgrade(circuit));
-        lists.news.push(Arc::clone(circuit));
+        drop(lists);
+        // Without a driver it is alone from the beginning.
+        let _ = self.list(Arc::clone(circuit));
+    }
+
+    /// The circuit has news, and was not on the list. Given back, there is nobody to read it.
+    pub(crate) fn list(&self, circuit: Arc<C>) -> Option<Arc<C>> {
+        self.revive();
+        let mut lists = sync::lock(&self.lists);
+        if !lists.read {
+            return Some(circuit);
+        }
+        lists.news.push(circuit);
         drop(lists);
         self.wake();
-    }
-
-    pub(crate) fn leave(&self, name: &str) {
-        sync::lock(&self.lists).known.remove(name);
-    }
-
-    /// The circuit has news, and was not on the list.
-    pub(crate) fn list(&self, circuit: Arc<C>) {
-        sync::lock(&self.lists).news.push(circuit);
-        self.wake();
+        None
     }
 
     pub(crate) fn take_news(&self) -> Vec<Arc<C>> {
-        std::mem::take(&mut sync::lock(&self.lists).news)
+        mem::take(&mut sync::lock(&self.lists).news)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<C>> {
@@ -115,7 +132,9 @@ impl<C> Link<C> {
 
     pub(crate) fn all(&self) -> Vec<Arc<C>> {
         let mut all: Vec<(Name, Arc<C>)> = {
-            let lists = sync::lock(&self.lists);
+            let mut lists = sync::lock(&self.lists);
+            // Those that were removed.
+            lists.known.retain(|_, circuit| circuit.strong_count() > 0);
             let known = lists.known.iter();
             known.filter_map(|(name, circuit)| Some((name.clone(), circuit.upgrade()?))).collect()
         };
@@ -127,19 +146,34 @@ impl<C> Link<C> {
     /// The receiver hears when all that was counted up to now has arrived, or that it has not in time.
     pub(crate) fn flush(&self, timeout: Duration) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        sync::lock(&self.lists).flushes.push((timeout, Flush(sender)));
+        self.revive();
+        let mut lists = sync::lock(&self.lists);
+        if lists.read {
+            lists.flushes.push((timeout, Flush(sender)));
+        }
+        drop(lists);
         self.wake();
         receiver
     }
 
     pub(crate) fn take_flushes(&self) -> Vec<(Duration, Flush)> {
-        std::mem::take(&mut sync::lock(&self.lists).flushes)
+        mem::take(&mut sync::lock(&self.lists).flushes)
+    }
+
+    /// There is a driver again, or none any more, and nobody is to wait for it.
+    pub(crate) fn is_read(&self, read: bool) {
+        let mut lists = sync::lock(&self.lists);
+        lists.read = read;
+        let left = (!read).then(|| (mem::take(&mut lists.news), mem::take(&mut lists.flushes)));
+        drop(lists);
+        // Without the lock: circuits may end with this.
+        drop(left);
     }
 
     /// The factory is gone.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.news.notify_one();
+        self.wake();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -150,14 +184,16 @@ impl<C> Link<C> {
         self.news.notified().await;
     }
 
-    /// Wakes the driver, or in a forked process starts one.
+    /// Wakes the driver.
     pub(crate) fn wake(&self) {
         self.news.notify_one();
+    }
+
+    /// In a forked process, starts another driver.
+    fn revive(&self) {
         let Some(restart) = self.restart.get() else { return };
         let here = process::id();
         if self.process.swap(here, Ordering::Relaxed) != here {
-            // Nobody is to take this process's failures for its parent's.
-            self.seed.fetch_xor(u64::from(here) << 32, Ordering::Relaxed);
             (restart.0)();
         }
     }

@@ -1,16 +1,18 @@
 //! A shared circuit, as one process sees it.
 
 mod adopt;
+mod answer;
 mod exchange;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
-use crate::circuit::{Circuit, Effect, Phase, ProbeId, Refusal, Run, Settled, Ticket, View};
+use crate::circuit::{Circuit, Phase, ProbeId, Refusal, Run, Settled, Ticket, View};
 use crate::clock::Timestamp;
 use crate::config::Settings;
-use crate::error::{Reason, StorageError};
+use crate::error::Reason;
 use crate::event::Change;
 use crate::outcome::Outcome;
 use crate::random::Random;
@@ -18,9 +20,11 @@ use crate::record::UpdateId;
 use crate::snapshot::SharedSnapshot;
 use crate::storage::{Consistency, StorageOptions, Versioned};
 use crate::update::Decision;
-use crate::waiter::{Stage, Verdict, Waiter, Waiting};
+use crate::waiter::{Stage, Waiter, Waiting};
 
 pub(crate) use self::exchange::Request;
+use self::told::Reported;
+pub(crate) use self::told::{Notice, Told, Wait};
 
 /// A shared circuit, as one process sees it: what the storage has, and on top of it what happened here and
 /// the storage does not have yet.
@@ -30,7 +34,7 @@ pub(crate) use self::exchange::Request;
 /// processes; while it has no storage, it gives that leave itself.
 ///
 /// Like [`Circuit`] it does no I/O and knows no clock. Callers use what is in this file; the driver,
-/// what is in `exchange`.
+/// what is in `exchange` and `answer`.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     circuit: Circuit,
@@ -39,6 +43,8 @@ pub(crate) struct Mirror {
     /// What the storage had when it was last heard of.
     base: Option<Versioned>,
     sync: Sync,
+    /// Whether nothing is known of the storage yet, neither what it has nor that it is down.
+    joining: bool,
     /// Whether the storage has agreed to what `circuit` is.
     confirmed: bool,
     options: StorageOptions,
@@ -126,52 +132,12 @@ struct Parcel {
     moot: bool,
 }
 
-/// What was told already, to tell it once.
-#[derive(Debug, Default)]
-struct Reported {
-    foreign: bool,
-    garbled: bool,
-    /// Those of other processes.
-    settings: Vec<Settings>,
-}
-
 /// What a call gets.
 #[derive(Debug)]
 pub(crate) enum Acquired {
     Answer(Result<Ticket, Refusal>, Option<Change>),
     /// It has to wait for the driver.
     Wait(Waiting),
-}
-
-/// What came of the driver's work: to be told to listeners and callers, without the lock.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) notices: Vec<Notice>,
-    pub(crate) verdicts: Vec<(Waiter, Verdict)>,
-}
-
-/// Calls that wait, and not for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// The call that asks for leave to be this probe.
-    Ask(ProbeId),
-    /// The first so many that wait for a reading.
-    Read(u64),
-}
-
-/// Something that listeners are told.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    Effect(Effect),
-    Change(Change),
-    /// The record is of a format to come.
-    Newer,
-    /// The record is none.
-    Garbled,
-    /// The storage cannot share it.
-    CutOff(StorageError),
-    /// Another process works with these settings.
-    Settings(Settings),
 }
 
 impl Mirror {
@@ -186,6 +152,7 @@ impl Mirror {
             generation: 0,
             base: None,
             sync: Sync::Alone,
+            joining: true,
             confirmed: true,
             options,
             run: Run::default(),
@@ -250,8 +217,7 @@ impl Mirror {
     }
 
     pub(crate) fn view(&self) -> View {
-        if self.sync == Sync::Synced && self.options.consistency == Consistency::Strict {
-            // Every call has to ask.
+        if self.reads() {
             return View::Probing;
         }
         match (&self.ask, self.circuit.view()) {
@@ -262,20 +228,26 @@ impl Mirror {
         }
     }
 
+    /// Whether every call has to ask what the storage has.
+    fn reads(&self) -> bool {
+        let reachable = self.sync == Sync::Synced || self.sync == Sync::Alone && self.joining;
+        reachable && self.options.consistency == Consistency::Strict
+    }
+
     /// Asks for leave to make one call.
     pub(crate) fn acquire(&mut self, now: Timestamp, stage: Stage) -> Acquired {
+        if self.reads() && stage == Stage::First {
+            let (waiter, waiting) = Waiter::new();
+            self.readers.push(Reader { number: self.readers_ever, waiter });
+            self.readers_ever += 1;
+            return Acquired::Wait(waiting);
+        }
         if self.sync != Sync::Synced {
             // Should it come to the storage, it must not be the id of another's probe.
             let id = Some(self.probe_id());
             let (answer, change) = self.circuit.acquire_as(now, id);
             self.confirmed &= change.is_none();
             return Acquired::Answer(answer, change);
-        }
-        if self.options.consistency == Consistency::Strict && stage == Stage::First {
-            let (waiter, waiting) = Waiter::new();
-            self.readers.push(Reader { number: self.readers_ever, waiter });
-            self.readers_ever += 1;
-            return Acquired::Wait(waiting);
         }
         let view = self.circuit.view();
         let refused = |until| Acquired::Answer(Err(Refusal { reason: reason(view), until }), None);
@@ -306,6 +278,8 @@ impl Mirror {
     ) -> Settled {
         let current = ticket.generation == self.circuit.generation();
         match (self.circuit.phase(), ticket.probe) {
+            // A success after which nothing is different is nothing to tell.
+            (Phase::Closed { failures: 0 }, _) if current && outcome != Outcome::Failure => {}
             (Phase::Closed { .. }, _) if current => {
                 self.run.push(outcome);
                 if outcome == Outcome::Failure {
@@ -328,6 +302,12 @@ impl Mirror {
     pub(crate) fn reset(&mut self, now: Timestamp) -> Option<Change> {
         self.drop_run();
         self.outcomes.clear();
+        if self.sync == Sync::Synced {
+            // It would be repeated after this.
+            let retry = self.retry.take();
+            self.tally.discarded += retry.map_or(0, |retry| retry.run.total);
+        }
+        self.moot();
         self.decision = Some(Decision::Reset { at: now });
         self.confirmed = false;
         self.circuit.reset(now)
@@ -351,12 +331,16 @@ impl Mirror {
             Phase::Closed { .. } => {
                 self.decision = None;
                 self.drop_run();
-                if let Some(retry) = &mut self.retry {
-                    retry.moot = true;
-                }
+                self.moot();
             }
             Phase::HalfOpen(_) => {}
         }
+    }
+
+    /// What is under way is over: what remains to be known is whether it arrived.
+    fn moot(&mut self) {
+        let sent = self.sent.as_mut().and_then(|sent| sent.parcel.as_mut());
+        self.retry.iter_mut().chain(sent).for_each(|parcel| parcel.moot = true);
     }
 
     /// Lets processes that cannot agree on one probe at least not probe in step: up to a quarter of the
@@ -375,15 +359,6 @@ impl Mirror {
     fn probe_id(&mut self) -> ProbeId {
         let id = (self.random.draw() >> 32) as u32;
         ProbeId::new(id).unwrap_or(ProbeId::MIN)
-    }
-}
-
-impl Told {
-    /// They go on, from what is known by now.
-    fn decide(&mut self, readers: impl IntoIterator<Item = Reader>) {
-        let readers = readers.into_iter();
-        let decide = |reader: Reader| (reader.waiter, Verdict::Decide(Stage::Read));
-        self.verdicts.extend(readers.map(decide));
     }
 }
 

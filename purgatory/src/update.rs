@@ -95,9 +95,10 @@ impl Update {
     /// Applies the decision and the run, and returns whether failures were counted.
     fn decide(&self, circuit: &mut Circuit, known: bool, now: Timestamp) -> bool {
         match self.decision {
-            Some(Decision::Trip { at, until }) if now < until => {
-                // Who closed it in the meantime knew better.
-                if known || at > circuit.since() {
+            Some(Decision::Trip { at, until }) => {
+                // Who closed it in the meantime knew better. So does the time: the failures that led to it
+                // are as old.
+                if now < until && (known || at > circuit.since()) {
                     circuit.trip(at, until);
                 }
                 return false;
@@ -112,7 +113,7 @@ impl Update {
                 circuit.count(self.run, now);
                 return self.run.total > 0;
             }
-            Some(Decision::Trip { .. } | Decision::Register) | None => {}
+            Some(Decision::Register) | None => {}
         }
         if known && matches!(circuit.phase(), Phase::Closed { .. }) {
             circuit.count(self.run, now);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use purgatory::{Cause, Change, CircuitBreaker, Event, State};
 use tokio::time::Instant;
 
+use crate::line::Line;
 use crate::world::{APART, World, Written};
 
 /// What is seen of one process, from its start to its end.
@@ -88,26 +89,29 @@ impl Seen {
         if plan.steps || plan.tampers || at.elapsed() + APART >= plan.ttl {
             return None;
         }
-        (!says_so(world, records, change.to, there))
+        (!says_so(world, records, change.to, at, there))
             .then(|| format!("{change} {:?} after it tripped", at.elapsed()))
     }
 }
 
 /// Whether the storage has, or had a moment ago, a record for which a circuit that tripped then may admit
 /// calls.
-fn says_so(world: &World, records: &[Written], to: State, there: u64) -> bool {
+fn says_so(world: &World, records: &[Written], to: State, at: Instant, there: u64) -> bool {
     let apart = APART.as_micros() as u64;
     let now = world.store_time().as_micros() as u64;
-    let later = records.iter().rev().take_while(|written| written.at.elapsed() < MOMENT).count();
-    let current = &records[records.len().saturating_sub(later + 1)..];
-    current.iter().filter_map(|written| written.line.as_ref()).any(|line| match line.state {
-        // Its time is over.
-        'O' => to == State::HalfOpen && line.since + line.open <= now + apart,
-        // All probe by now.
-        'H' => to == State::HalfOpen,
-        // Somebody found out later that it works, or closed it by hand.
-        _ => line.since + apart >= there,
-    })
+    let since = |at: Instant| &records[records.partition_point(|w| w.at <= at).saturating_sub(1)..];
+    let lines = |from| since(from).iter().filter_map(|written| written.line.as_ref());
+    let recently = Instant::now().checked_sub(MOMENT).unwrap_or(at);
+    // Its time is over. Who lost the storage goes by what that had, of before or after the trip.
+    let over = |line: &Line| line.state == 'O' && line.since + line.open <= now + apart;
+    to == State::HalfOpen && lines(at).any(over)
+        || lines(recently).any(|line| match line.state {
+            'O' => false,
+            // All probe by now.
+            'H' => to == State::HalfOpen,
+            // Somebody found out later that it works, or closed it by hand.
+            _ => line.since + apart >= there,
+        })
 }
 
 /// For how long an answer may be under way.

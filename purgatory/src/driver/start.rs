@@ -23,7 +23,9 @@ pub(crate) fn start(
     common: Arc<Common>,
     spawn: Option<Spawn>,
 ) {
-    let driver = Box::pin(drive(storage, link, Arc::clone(&common)));
+    link.is_read(true);
+    let end = End(Arc::clone(&link));
+    let driver = Box::pin(drive(storage, link, Arc::clone(&common), end));
     if let Some(spawn) = spawn {
         return spawn(driver);
     }
@@ -53,7 +55,17 @@ fn give_up(common: &Common, error: &std::io::Error) {
     common.listeners.notify(&Event::StorageDown { cause });
 }
 
-async fn drive(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) {
+/// However a driver ends, also by not being run or with its runtime, from here on every circuit is on its own.
+struct End(Arc<FleetLink>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.is_read(false);
+        self.0.all().iter().for_each(|circuit| circuit.unanswered());
+    }
+}
+
+async fn drive(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>, _end: End) {
     loop {
         let driver = Driver::new(Arc::clone(&storage), Arc::clone(&link), Arc::clone(&common));
         let Err(error) = tokio::spawn(driver.run()).await else { return };

@@ -22,8 +22,10 @@ pub(super) enum Timer {
     Connect,
     /// Look after the circuits.
     Tick,
-    /// See whether it is over.
+    /// See whether all handles are gone.
     Look,
+    /// Somebody waits for a flush no longer.
+    Flush,
     /// Send what has gathered.
     Linger(Weak<LockedCircuit>),
     /// Calls have waited long enough.

@@ -63,10 +63,13 @@ impl Machine {
                 Acquired::Answer(answer, change)
             }
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => match shared.mirror.acquire(now, stage) {
-                mirror::Acquired::Answer(answer, change) => Acquired::Answer(answer, change),
-                mirror::Acquired::Wait(waiting) => Acquired::Wait(waiting),
-            },
+            Self::Shared(shared) => {
+                shared.notice_fork(|| now);
+                match shared.mirror.acquire(now, stage) {
+                    mirror::Acquired::Answer(answer, change) => Acquired::Answer(answer, change),
+                    mirror::Acquired::Wait(waiting) => Acquired::Wait(waiting),
+                }
+            }
         }
     }
 

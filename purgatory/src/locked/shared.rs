@@ -50,7 +50,9 @@ pub(super) struct News(Option<(Arc<FleetLink>, Arc<LockedCircuit>)>);
 impl News {
     pub(super) fn tell(self) {
         if let Some((link, circuit)) = self.0 {
-            link.list(circuit);
+            if let Some(circuit) = link.list(circuit) {
+                circuit.unanswered();
+            }
         }
     }
 }
@@ -101,6 +103,19 @@ impl LockedCircuit {
 
     pub(crate) fn is_uneasy(&self) -> bool {
         self.look(Mirror::is_uneasy).unwrap_or(false)
+    }
+
+    /// Up to what [`has_arrived`](Self::has_arrived) is asked for all that was counted by now.
+    pub(crate) fn owed(&self) -> Option<u64> {
+        self.look(Mirror::owed).flatten()
+    }
+
+    pub(crate) fn has_arrived(&self, owed: u64) -> bool {
+        self.look(|mirror| mirror.has_arrived(owed)).unwrap_or(true)
+    }
+
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.look(Mirror::is_stranded).unwrap_or(false)
     }
 
     pub(crate) fn is_synced(&self) -> bool {
@@ -249,14 +264,12 @@ impl LockedCircuit {
 }
 
 impl Shared {
-    /// Leaves what was counted before a fork to the parent, before anything is counted here. Who waited was
-    /// a thread of the parent's.
+    /// Leaves what was counted before a fork to the parent, before anything is counted or asked here. Who
+    /// waited was a thread of the parent's.
     pub(super) fn notice_fork(&mut self, now: impl Fn() -> Timestamp) {
         let here = process::id();
         if mem::replace(&mut self.process, here) != here {
-            // Nobody is to take this process's failures for its parent's, who draws the same.
-            let seed = self.link.draw() ^ u64::from(here) << 32;
-            self.mirror.forked(seed, now);
+            self.mirror.forked(self.link.draw(), now);
         }
     }
 }

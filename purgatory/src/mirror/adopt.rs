@@ -5,7 +5,7 @@ use crate::circuit::{Circuit, Effect, Phase};
 use crate::clock::Timestamp;
 use crate::event::Cause;
 use crate::offset::Offset;
-use crate::record::{Read, Record};
+use crate::record::{Read, Record, Ring};
 use crate::state::State;
 use crate::update::Decision;
 
@@ -23,21 +23,25 @@ impl Mirror {
         told: &mut Told,
     ) {
         self.sync = Sync::Synced;
+        self.joining = false;
+        self.told.cut_off = false;
         match read {
             Some(Read::Known(record)) => {
                 self.told.garbled = false;
-                self.told.foreign = false;
+                self.told.newer = false;
                 self.adopt_settings(&record, told);
                 if !self.holds_out(&record.circuit, offset) {
                     self.follow(&record, ours, offset, now, told);
                 }
             }
             Some(Read::Newer(circuit)) => {
-                if !std::mem::replace(&mut self.told.foreign, true) {
+                if !std::mem::replace(&mut self.told.newer, true) {
                     told.notices.push(Notice::Newer);
                 }
-                self.decision = None;
-                self.follow(&Record::new(circuit), false, offset, now, told);
+                // What this process found by itself it cannot tell, but goes by.
+                if !self.holds_out(&circuit, offset) {
+                    self.follow(&Record::new(circuit), false, offset, now, told);
+                }
                 self.sync = Sync::Foreign;
             }
             Some(Read::Garbled) => {
@@ -71,14 +75,12 @@ impl Mirror {
     /// agree.
     fn holds_out(&mut self, theirs: &Circuit, offset: Offset) -> bool {
         let closed = matches!(theirs.phase(), Phase::Closed { .. });
-        let known = theirs.generation() == self.generation;
+        let newer =
+            |at| theirs.generation() == self.generation || offset.to_store(at) > theirs.since();
         let holds_out = match self.decision {
-            Some(Decision::Trip { at, .. }) => {
-                closed && (known || offset.to_store(at) > theirs.since())
-            }
-            Some(Decision::Reset { at }) => {
-                !closed && (known || offset.to_store(at) > theirs.since())
-            }
+            Some(Decision::Trip { at, .. }) => closed && newer(at),
+            // Also of what is closed: the failures before it do not count any more.
+            Some(Decision::Reset { at }) => newer(at),
             Some(Decision::Register) | None => return false,
         };
         if !holds_out {
@@ -105,8 +107,8 @@ impl Mirror {
         let phase = self.localised(record, offset, now);
         if same {
             // The deadline of an open circuit stays as it was first understood, whatever the storage's clock
-            // does.
-            if !(self.confirmed && to == State::Open) {
+            // does; until it has passed here, and the storage says that it has not.
+            if !(self.confirmed && to == State::Open && self.ask.is_none()) {
                 self.circuit.correct(phase);
             }
         } else {
@@ -145,11 +147,7 @@ impl Mirror {
         };
         match record.circuit.phase() {
             Phase::Closed { failures } => {
-                let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
-                let runs = [self.retry, sent].into_iter().flatten();
-                let missing = runs.filter(|p| !p.moot && !record.ring.has(p.id)).map(|p| p.run);
-                let failures = missing.chain([self.run]).fold(*failures, |f, run| run.after(f));
-                Phase::Closed { failures }
+                Phase::Closed { failures: self.after(*failures, &record.ring) }
             }
             Phase::Open { until } => {
                 let open = until.since(record.circuit.since());
@@ -171,11 +169,19 @@ impl Mirror {
         }
     }
 
+    /// So many failures, and on top of them those that are not in the record with that ring.
+    fn after(&self, failures: u32, ring: &Ring) -> u32 {
+        let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
+        let parcels = [self.retry, sent].into_iter().flatten();
+        let missing = parcels.filter(|p| !p.moot && !ring.has(p.id)).map(|p| p.run);
+        missing.chain([self.run]).fold(failures, |failures, run| run.after(failures))
+    }
+
     /// There is no record: it was never written, or it was lost. That says nothing about the dependency.
     fn adopt_nothing(&mut self, now: Timestamp) {
         match *self.circuit.phase() {
             Phase::Closed { .. } => {
-                let failures = self.run.after(0);
+                let failures = self.after(0, &Ring::default());
                 self.circuit.correct(Phase::Closed { failures });
                 if self.options.registers && self.base.is_none() {
                     self.decision.get_or_insert(Decision::Register);
