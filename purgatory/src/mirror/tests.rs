@@ -1,5 +1,7 @@
 //! What one process makes of its storage, step by step.
 
+mod apart;
+
 use super::*;
 use crate::bump::rewrite;
 use crate::config::Config;

@@ -177,3 +177,15 @@ fn only_what_others_must_know_is_announced() {
     assert!(announced(counts(success), closed(1, 0, 1)), "it has none any more");
     changes_nothing(&counts(success), closed(1, 0, 0), 1);
 }
+
+#[test]
+fn a_trip_that_arrives_after_its_time_opens_nothing() {
+    let until = at(1000);
+    let late = Update {
+        run: failures(3),
+        decision: Some(Decision::Trip { at: at(5), until }),
+        ..update(1, 1)
+    };
+    changes_nothing(&late, closed(1, 0, 0), 1000);
+    assert_eq!(applied(&late, closed(1, 0, 0), 999), open(2, 5, 1000));
+}
