@@ -32,21 +32,26 @@ fn a_reset_of_a_circuit_that_is_closed_is_told() {
 
 #[test]
 fn a_reset_takes_back_what_was_sent_and_not_answered() {
-    for alone in [true, false] {
+    for when in ["before it is lost", "when it is lost", "before it is repeated"] {
         let mut rig = Rig::new();
         (0..3).for_each(|_| rig.fail());
         let _lost = rig.next().unwrap();
-        if alone {
-            rig.down();
-            rig.mirror.reset(rig.now);
-        } else {
-            rig.mirror.reset(rig.now);
-            rig.down();
-        }
-        assert_eq!(rig.state(), 'C');
+        let reset = |rig: &mut Rig, now| {
+            if when == now {
+                rig.mirror.reset(rig.now);
+            }
+        };
+        reset(&mut rig, "before it is lost");
+        rig.down();
+        reset(&mut rig, "when it is lost");
+        let load = rig.next().unwrap();
+        let stored = rig.perform(load);
+        rig.answer(stored);
+        reset(&mut rig, "before it is repeated");
+        assert_eq!(rig.state(), 'C', "{when}");
         rig.serve();
-        assert_eq!(rig.state(), 'C', "alone: {alone}");
-        assert_eq!(rig.stored().state(), crate::state::State::Closed, "alone: {alone}");
+        assert_eq!(rig.state(), 'C', "{when}");
+        assert_eq!(rig.stored().state(), crate::state::State::Closed, "{when}");
         assert_eq!(rig.mirror.tally(), Tally { recorded: 0, discarded: 3 });
     }
 }
@@ -76,8 +81,12 @@ fn who_is_away_in_strict_consistency_does_not_wait() {
     let mut rig = strict();
     rig.down();
     assert!(answers(&mut rig));
-    // Nor the next one, if the first has waited for nothing.
+    // Nor who begins when it is known that there is no storage.
     let now = rig.now;
+    rig.mirror = Mirror::new(*rig.mirror.circuit().settings(), now, rig.mirror.options, 2);
+    rig.down();
+    assert!(answers(&mut rig));
+    // Nor the next one, if the first has waited for nothing.
     rig.mirror = Mirror::new(*rig.mirror.circuit().settings(), now, rig.mirror.options, 2);
     let _waiting = rig.ask();
     let wait = rig.mirror.begins_to_wait();
