@@ -103,7 +103,8 @@ impl Rejected {
     ///
     /// With the coarse clock of [`SystemClock`](crate::SystemClock) it may be too long by a tick, and
     /// never is too short. For [`Reason::ProbesBusy`] it is when the first of the probes loses its
-    /// place; one that reports earlier decides earlier.
+    /// place; one that reports earlier decides earlier. Of a shared circuit, it may be too short while
+    /// another call asks the storage for leave to probe: it is how long that may take.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, Config};
@@ -168,7 +169,8 @@ fn for_people(wait: Duration) -> Duration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The circuit is open, and its ttl has not passed.
+    /// The circuit is open, and its ttl has not passed; or, if it is shared, another call is just asking
+    /// whether it may probe.
     Open,
     /// The circuit is half-open, and as many probes are out as may be.
     ProbesBusy,

@@ -189,12 +189,13 @@ impl CircuitBreakerFactory {
     }
 
     /// Removes a circuit that nobody holds, also an open one: the next to ask for its name gets a
-    /// new, closed one.
+    /// new, closed one. What a storage has of it stays, and is what a shared one is again.
     ///
     /// # Errors
     ///
     /// If there is none of that name, or somebody holds a breaker or a permit of it. An annotated
-    /// function with a literal name holds its breaker from its first call on.
+    /// function with a literal name holds its breaker from its first call on; and the driver, a shared circuit
+    /// of which the storage does not know all.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

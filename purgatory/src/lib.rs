@@ -103,8 +103,8 @@
 //! # Sharing
 //!
 //! With a [storage](storage), the processes of a fleet share their circuits: their failures add up, a trip reaches all
-//! of them, and one probe finds out for all. No call waits for the storage but the probe. The guide has
-//! [a page](guide::sharing) about it.
+//! of them, and one probe finds out for all. Unless asked to be [strict](Consistency::Strict), no call waits for
+//! the storage but the probe. The guide has [a page](guide::sharing) about it.
 //!
 //! # Testing
 //!

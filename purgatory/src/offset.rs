@@ -50,7 +50,7 @@ const MEMORY: Duration = Duration::from_secs(60);
 /// What two clocks may drift apart in that time, and more.
 const DRIFT: Duration = Duration::from_millis(20);
 
-/// So many samples that agree with each other but not with the best: the clock was set.
+/// So many samples in a row that do not agree with the best: the clock was set.
 const STEPPED: u32 = 3;
 
 impl OffsetClock {

@@ -38,8 +38,9 @@ pub use crate::error::{StorageError, Unflushed};
 /// replace a record only if nobody else has in the meantime: that is all of
 /// [`compare_and_set`](Self::compare_and_set). What else is here makes it better, not right.
 ///
-/// Only the driver of a factory calls these methods, from one task, with several calls under way at a
-/// time. It is polled on a tokio runtime. A call that takes longer than
+/// Only the driver of a factory calls these methods, with several calls under way at a time, up to 256. They
+/// are polled on a tokio runtime: on the driver's thread, or wherever
+/// [`driver`](crate::FactoryBuilder::driver) runs it. A call that takes longer than
 /// [`operation_timeout`](StorageOptions::operation_timeout()) is dropped, and counts as
 /// [`StorageError::Unavailable`].
 ///

@@ -32,9 +32,9 @@ impl Sharing {
         let storage = self.storage?;
         let link = Arc::new(FleetLink::new(storage.options(), self.seed.unwrap_or_else(random)));
         if self.spawn.is_none() {
-            let (storage, common, link) = (storage.clone(), common.clone(), Arc::downgrade(&link));
-            link.upgrade()?.restart_by(Restart(Box::new(move || {
-                if let Some(link) = link.upgrade() {
+            let (storage, common, weak) = (storage.clone(), common.clone(), Arc::downgrade(&link));
+            link.restart_by(Restart(Box::new(move || {
+                if let Some(link) = weak.upgrade() {
                     driver::restart(storage.clone(), link, common.clone());
                 }
             })));

@@ -37,12 +37,14 @@ pub struct StorageOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Consistency {
-    /// What has arrived: changes elsewhere arrive within milliseconds, and no call but a probe waits.
+    /// What has arrived: changes elsewhere arrive within milliseconds, and no call but a probe waits. A
+    /// process that has just begun knows nothing yet, and admits its first calls;
+    /// [`in_sync`](crate::SharedSnapshot::in_sync) says when it has heard of the storage.
     #[default]
     Mirror,
     /// What is stored when the call begins: every call waits for one read, as in the Python package. If no
-    /// answer comes within [`operation_timeout`](StorageOptions::operation_timeout()), what has arrived
-    /// decides.
+    /// answer comes within [`operation_timeout`](StorageOptions::operation_timeout()), or it is known
+    /// that the storage is down, what has arrived decides.
     Strict,
 }
 
@@ -90,7 +92,7 @@ impl StorageOptions {
 
     /// How long a call may wait for leave to be a probe; then it is rejected. Default: 50 ms.
     ///
-    /// In a process at most one call at a time waits for a circuit.
+    /// In a process at most one call at a time asks for a circuit; the others are rejected meanwhile.
     ///
     /// ```
     /// # use purgatory::storage::StorageOptions;
