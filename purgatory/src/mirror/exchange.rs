@@ -77,8 +77,10 @@ impl Mirror {
 
     /// Up to which update everything that was counted by now is in; none, if everything has arrived.
     pub(crate) fn owed(&self) -> Option<u64> {
-        let unsent = self.decision.is_some() || !self.outcomes.is_empty() || !self.run.is_empty();
-        (!self.is_settled()).then(|| self.next_id.sequence - u64::from(!unsent))
+        let sent = self.decision.is_none() && self.outcomes.is_empty() && self.run.is_empty();
+        let registers = self.options.registers && self.sync == Sync::Alone;
+        let next = self.next_id.sequence;
+        (!self.is_settled()).then_some(if sent && !registers { next - 1 } else { next })
     }
 
     /// Whether that has arrived.

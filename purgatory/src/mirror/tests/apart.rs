@@ -236,3 +236,17 @@ fn a_flush_waits_for_what_was_counted_before_it() {
     rig.serve();
     assert!(rig.mirror.has_arrived(more));
 }
+
+#[test]
+fn a_flush_waits_for_the_registration_of_a_circuit() {
+    let mut rig = Rig::new();
+    let options = StorageOptions { registers: true, ..StorageOptions::new() };
+    rig.mirror = Mirror::new(*rig.mirror.circuit().settings(), rig.now, options, 2);
+    let owed = rig.mirror.owed().unwrap();
+    let load = rig.next().unwrap();
+    let stored = rig.perform(load);
+    rig.answer(stored);
+    assert!(!rig.mirror.has_arrived(owed), "it is known by now that it has to be written");
+    rig.serve();
+    assert!(rig.mirror.has_arrived(owed));
+}
