@@ -23,12 +23,14 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Config, Event, Permit, RedisStorage, State,
+    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, Permit, RedisStorage,
+    Snapshot, State,
 };
 use serde_json::{Map, Value, json};
 
@@ -131,23 +133,30 @@ struct Peer {
     config: Config,
     running: HashMap<String, Permit>,
     events: Arc<Mutex<Vec<Value>>>,
+    refused: Arc<AtomicBool>,
 }
 
 impl Peer {
     fn new(args: Args) -> Result<Self, Box<dyn Error>> {
         let storage = RedisStorage::builder(&*args.url);
         let storage = storage.operation_timeout(PATIENCE).probe_wait(PATIENCE);
+        // A process that makes one call has to know before that what the others did.
+        let storage = storage.consistency(Consistency::Strict);
         let storage = if args.native { storage } else { storage.python_layout() }.build()?;
         let events = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&events);
+        let refused = Arc::new(AtomicBool::new(false));
+        let told = (Arc::clone(&events), Arc::clone(&refused));
         let factory = CircuitBreakerFactory::builder()
             .exclude::<CallError>(|error| matches!(error, CallError::Excluded))
-            .listener(move |event: &Event| told.lock().unwrap().extend(kind(event)))
+            .listener(move |event: &Event| {
+                told.0.lock().unwrap().extend(kind(event));
+                told.1.fetch_or(matches!(event, Event::StorageRefused { .. }), Ordering::Relaxed);
+            })
             .storage(storage)
             .build()?;
         let store = Store::new(&args.url, &args.circuit, args.native)?;
         let Args { circuit, config, .. } = args;
-        Ok(Self { factory, store, circuit, config, running: HashMap::new(), events })
+        Ok(Self { factory, store, circuit, config, running: HashMap::new(), events, refused })
     }
 
     /// Does an action, prints what came of it, and returns whether that is an error.
@@ -155,6 +164,8 @@ impl Peer {
         let answer = self.act(action);
         // So that the next process sees what this one did.
         let flushed = self.factory.flush(PATIENCE);
+        // What is no record is nothing that anybody else sees.
+        let flushed = flushed.or_else(|error| if self.is_refused() { Ok(()) } else { Err(error) });
         let answer = answer.and_then(|answer| flushed.map(|()| answer).map_err(Into::into));
         let failed = answer.is_err();
         let fields = answer.unwrap_or_else(|error| json!({ "error": error.to_string() }));
@@ -221,6 +232,12 @@ impl Peer {
         let rejected = results.iter().filter(|&&result| result == "rejected").count();
         let permitted = results.len() - rejected;
         Ok(json!({ "results": results, "permitted": permitted, "rejected": rejected }))
+    }
+
+    /// Whether something else has the place of the circuit.
+    fn is_refused(&self) -> bool {
+        let alone = |circuit: &Snapshot| circuit.shared.is_some_and(|shared| !shared.in_sync);
+        self.refused.load(Ordering::Relaxed) && self.factory.snapshot().iter().any(alone)
     }
 
     fn breaker(&self) -> Result<CircuitBreaker, purgatory::ConfigError> {
