@@ -9,6 +9,7 @@
 //! * [Listeners](#listeners)
 //! * [In operation](#in-operation)
 //! * [In tests](#in-tests)
+#![cfg_attr(feature = "storage", doc = "* [Sharing circuits among processes](sharing)")]
 //!
 //! # Which calls
 //!

@@ -39,8 +39,8 @@ use super::{
     Watching, Write,
 };
 
-/// Keeps circuits in Redis (6 or later) or Valkey (7.2 or later), for all processes that use the same server,
-/// prefix and scope.
+/// Keeps circuits in Redis or Valkey, for all processes that use the same server, prefix and scope. It is tested
+/// with Redis 7.0 and Valkey 8.0, and uses nothing that Redis 6.2 does not have.
 ///
 /// It speaks to one server, to the master that [Sentinels](RedisStorageBuilder::sentinel) know, or to a
 /// cluster (feature `redis-cluster`), through TLS if the URL begins with `rediss://` (feature `redis-tls`).
