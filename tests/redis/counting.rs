@@ -76,7 +76,7 @@ fn failures_are_counted_exactly_while_the_server_hangs(engine: Engine) {
     let mut fleet = failing(&server, 4, "load 1 0", &["--max-backoff", "0.1"]);
     let hang = || {
         server.stop();
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(400)); // For so long it hangs.
         server.resume();
     };
     let sleep = || drop(server.command(&["DEBUG", "SLEEP", "0.35"]));

@@ -68,7 +68,7 @@ fn storm(stage: &Stage, limit: usize) -> u64 {
     };
     tell("mode fail");
     tell("load 4 200");
-    // Some leases long, each of these.
+    // Some leases long, each of these: it is what is looked at.
     thread::sleep(LEASE * 3);
     tell("mode hang 700");
     thread::sleep(LEASE * 4);

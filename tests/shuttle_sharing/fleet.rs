@@ -182,6 +182,7 @@ impl Fleet {
     pub(crate) fn settle(&self) {
         for _ in 0..3 {
             self.wire.push(true);
+            // In virtual time.
             self.runtime.block_on(async { time::sleep(Duration::from_millis(20)).await });
         }
     }
