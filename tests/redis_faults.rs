@@ -31,22 +31,4 @@ mod stage;
 #[path = "redis_faults/time.rs"]
 mod time;
 
-/// Makes tests of functions that take an engine, one with each.
-macro_rules! with_each_engine {
-    ($($test:ident)*) => { $(
-        mod $test {
-            use purgatory_tests::servers::Engine;
-
-            #[test]
-            fn redis() {
-                super::$test(Engine::Redis);
-            }
-
-            #[test]
-            fn valkey() {
-                super::$test(Engine::Valkey);
-            }
-        }
-    )* };
-}
-use with_each_engine;
+use purgatory_tests::with_each_engine;

@@ -39,3 +39,23 @@ impl Engine {
         program.find()
     }
 }
+
+/// Makes tests of functions that take an engine, one with each.
+#[macro_export]
+macro_rules! with_each_engine {
+    ($($test:ident)*) => { $(
+        mod $test {
+            use $crate::servers::Engine;
+
+            #[test]
+            fn redis() {
+                super::$test(Engine::Redis);
+            }
+
+            #[test]
+            fn valkey() {
+                super::$test(Engine::Valkey);
+            }
+        }
+    )* };
+}
