@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use purgatory::{CircuitBreaker, Config, State};
 use purgatory_tests::servers::{Engine, wait_until};
 
-use crate::here::Here;
+use crate::here::{Here, all_become};
 use crate::record::Record;
 use crate::stage::{CIRCUIT, SOON, Stage, key, millis};
 use crate::with_each_engine;
@@ -170,6 +170,13 @@ fn garbage_is_told_once(engine: Engine) {
     for (index, (_, value)) in &values {
         let message = format!("{} 99{value}", key(&name(*index)));
         stage.server.command(&["PUBLISH", "cb:ev", &message]);
+    }
+    // What comes after all that on the channel has come.
+    let elsewhere = stage.here(config);
+    (0..3).for_each(|_| elsewhere.fail());
+    all_become(State::Open, &[&here], SOON);
+    for (index, (what, _)) in garbled {
+        assert_eq!(told(*index), 1, "{what}");
     }
     // Every circuit works: calls are made or rejected, and nothing takes longer than it may.
     for (breaker, (index, (what, _))) in breakers.iter().zip(&values) {
