@@ -4,15 +4,19 @@
 -- ARGV: nothing to read. To write: the record and the counter as they have to be, and as they become.
 -- A value is '+' and its text, or '-': absent, or left as it is.
 -- Answers: whether it was written (1) or not (0), the time in microseconds, the record, the counter.
-local function value(key)
-  -- Not MGET, to which a key of another type is absent: here that is an error, as in Python.
-  local text = redis.call('GET', key)
+local function value(text)
   return text and '+' .. text or '-'
 end
 
+-- Not MGET, to which a key of another type is absent: here that is an error, as in Python. It is returned, with
+-- its code, which older servers would bury in a longer text.
+local record, counter = redis.pcall('GET', KEYS[1]), redis.pcall('GET', KEYS[2])
+if type(record) == 'table' then return record end
+if type(counter) == 'table' then return counter end
+record, counter = value(record), value(counter)
+
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local record, counter = value(KEYS[1]), value(KEYS[2])
 if record ~= ARGV[1] or counter ~= ARGV[2] then
   return {0, now, record, counter}
 end

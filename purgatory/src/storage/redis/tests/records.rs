@@ -189,6 +189,26 @@ fn another_type_spoils_its_own_circuit_only() {
 }
 
 #[test]
+fn another_type_spoils_its_own_circuit_only_in_the_layout_of_python() {
+    let server = Server::start();
+    run(async {
+        let storage = patient(server.url()).python_layout().build().unwrap();
+        let storage = Watched::ready(storage).await;
+        // In these words: those of a script that fails begin with something else before Redis 7.
+        let expected = "WRONGTYPE Operation against a key holding the wrong kind of value";
+        let unusable = StorageError::Unusable(expected.into());
+        for key in ["cbr::payments", "cbr::orders::failure_count"] {
+            let _: i64 = server.ask(&format!("LPUSH {key} x"));
+            let circuit = key.split("::").nth(1).unwrap();
+            assert_eq!(storage.load(circuit).await, Err(unusable.clone()));
+            assert_eq!(server.ask::<String>(&format!("TYPE {key}")), "list");
+        }
+        assert_eq!(storage.load("search").await.unwrap().record, None);
+        assert!(!storage.task.is_finished());
+    });
+}
+
+#[test]
 fn a_server_that_has_lost_the_scripts_gets_them_again() {
     let server = Server::start();
     run(async {
