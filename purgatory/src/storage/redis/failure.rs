@@ -28,7 +28,7 @@ pub(super) fn failure(error: &RedisError) -> StorageError {
 }
 
 /// The answer of the server: its code, and its text.
-fn reply(error: &RedisError) -> String {
+pub(super) fn reply(error: &RedisError) -> String {
     let text = match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         (Some(code), None) => code.to_owned(),

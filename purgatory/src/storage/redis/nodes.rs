@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, ServerErrorKind, Value, cmd};
+use redis::{
+    Cmd, ErrorKind, Pipeline, RedisFuture, ServerErrorKind, Value, cmd, make_extension_error,
+};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::address::Address;
 use super::dial::{Dialer, Link, within};
-use super::failure::failure;
+use super::failure::{failure, reply};
 use super::place::Place;
 use super::scripts::Call;
 use crate::storage::StorageError;
@@ -95,7 +97,16 @@ impl Nodes {
             drop(suspect);
             let moved = error.kind() == ErrorKind::Server(ServerErrorKind::Moved);
             let next = error.redirect_node().and_then(|(to, _)| Address::of_reply(to, &node));
-            let Some(next) = next else { return Err(failure(&error).of(&node)) };
+            let Some(next) = next else {
+                let failure = match failure(&error) {
+                    // Whatever is wrong with it, the user may do all else.
+                    StorageError::Refused(cause) if error.code() == Some(ASKING) => {
+                        StorageError::Unreachable(cause)
+                    }
+                    other => other,
+                };
+                return Err(failure.of(&node));
+            };
             if moved {
                 lock(&self.owners).insert(slot, next.clone());
             }
@@ -142,6 +153,8 @@ impl Drop for Suspect<'_> {
     }
 }
 
+const ASKING: &str = "ASKING";
+
 /// Says before each command that it was sent here though the slot is still another node's.
 struct Asking<C>(C);
 
@@ -149,12 +162,13 @@ impl<C: ConnectionLike + Send> ConnectionLike for Asking<C> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let mut both = Pipeline::new();
-            both.cmd("ASKING").add_command(command.clone());
-            let mut last = Value::Nil;
-            for answer in self.0.req_packed_commands(&both, 0, 2).await? {
-                last = answer.extract_error()?;
+            both.cmd(ASKING).add_command(command.clone());
+            let mut answers = self.0.req_packed_commands(&both, 0, 2).await?;
+            let answer = answers.pop().unwrap_or(Value::Nil);
+            if let Some(Err(error)) = answers.pop().map(Value::extract_error) {
+                return Err(make_extension_error(ASKING.to_owned(), Some(reply(&error))));
             }
-            Ok(last)
+            answer.extract_error()
         })
     }
 

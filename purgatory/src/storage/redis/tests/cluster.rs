@@ -137,43 +137,88 @@ async fn reachable(watched: &Watched, circuit: &str) {
     }
 }
 
+/// A circuit that is on the second node already, while its slot is still the first one's.
+struct Moving<'a> {
+    cluster: &'a Cluster,
+    slot: u64,
+    key: String,
+    to: String,
+}
+
+impl<'a> Moving<'a> {
+    fn begin(cluster: &'a Cluster, circuit: &str) -> Self {
+        let key = format!("cb:{{{}}}", circuit.replace(' ', "%20"));
+        let [from, to] = [&cluster.0[0], &cluster.0[1]];
+        let ids: [String; 2] = [from, to].map(|node| node.ask("CLUSTER MYID"));
+        let slot: u64 = from.ask(&format!("CLUSTER KEYSLOT {key}"));
+        let _: () = to.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", ids[0]));
+        let _: () = from.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", ids[1]));
+        let moved = format!("MIGRATE 127.0.0.1 {} {key} 0 5000", to.port);
+        let _: () = from.ask(&moved);
+        let [_, to] = ids;
+        Self { cluster, slot, key, to }
+    }
+
+    fn end(&self) {
+        for node in [&self.cluster.0[1], &self.cluster.0[0]] {
+            let _: () = node.ask(&format!("CLUSTER SETSLOT {} NODE {}", self.slot, self.to));
+        }
+    }
+}
+
 #[test]
 fn slots_may_move_while_they_are_used() {
     let cluster = Cluster::new(2, 0);
     run(async {
         let watched = Watched::ready(cluster.storage().build().unwrap()).await;
         let circuit = cluster.circuit_on(0);
-        let key = format!("cb:{{{}}}", circuit.replace(' ', "%20"));
-        let [from, to] = [&cluster.0[0], &cluster.0[1]];
-        let ids: Vec<String> = [from, to].map(|node| node.ask("CLUSTER MYID")).into();
-        let slot: u64 = from.ask(&format!("CLUSTER KEYSLOT {key}"));
         let first = watched.write(&circuit, 0, "x").await.stored.record.unwrap();
-
-        let _: () = to.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", ids[0]));
-        let _: () = from.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", ids[1]));
-        let moved = format!("MIGRATE 127.0.0.1 {} {key} 0 5000", to.port);
-        let _: () = from.ask(&moved);
+        let moving = Moving::begin(&cluster, &circuit);
         // It is there already, and the slot is not: ASK. The new node does not know the scripts either.
+        let to = &cluster.0[1];
         let _: () = to.ask("SCRIPT FLUSH");
         let second = watched.write(&circuit, first.version, "y").await;
         assert!(second.applied);
-        for node in [to, from] {
-            let _: () = node.ask(&format!("CLUSTER SETSLOT {slot} NODE {}", ids[1]));
-        }
+        moving.end();
         assert_eq!(watched.load(&circuit).await.unwrap().record, second.stored.record);
-        assert_eq!(to.ask::<i64>(&format!("EXISTS {key}")), 1);
+        assert_eq!(to.ask::<i64>(&format!("EXISTS {}", moving.key)), 1);
         assert!(!watched.task.is_finished());
     });
 }
 
 #[test]
-fn the_least_rights_suffice_on_a_cluster() {
+fn without_the_right_to_ask_only_what_moves_is_out_of_reach() {
     let cluster = Cluster::new(2, 0);
+    with_least_rights(&cluster);
+    run(async {
+        let storage = cluster.storage().user("breakers").password("geheim").build().unwrap();
+        let watched = Watched::ready(storage).await;
+        let circuits: Vec<_> = cluster.circuits_on(0).take(2).collect();
+        let first = watched.write(&circuits[0], 0, "x").await.stored.record.unwrap();
+        let moving = Moving::begin(&cluster, &circuits[0]);
+        let error = watched.load(&circuits[0]).await.unwrap_err();
+        let StorageError::Unreachable(cause) = &error else { panic!("{error}") };
+        let expected = format!("127.0.0.1:{}: ASKING NOPERM ", cluster.0[1].port);
+        assert!(cause.starts_with(&expected), "{cause}");
+        assert!(watched.write(&circuits[1], 0, "x").await.applied);
+        assert!(!watched.task.is_finished());
+        moving.end();
+        assert_eq!(watched.load(&circuits[0]).await.unwrap().record, Some(first));
+    });
+}
+
+fn with_least_rights(cluster: &Cluster) {
     for node in &cluster.0 {
         let rights = "+hello +get +set +time +publish +subscribe +evalsha +script|load";
         let user = "ACL SETUSER breakers on >geheim ~cb:* &cb:* -@all";
         let _: () = node.ask(&format!("{user} {rights}"));
     }
+}
+
+#[test]
+fn the_least_rights_suffice_on_a_cluster() {
+    let cluster = Cluster::new(2, 0);
+    with_least_rights(&cluster);
     run(async {
         let storage = cluster.storage().user("breakers").password("geheim").build().unwrap();
         let mut watched = Watched::ready(storage).await;
