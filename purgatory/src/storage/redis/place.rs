@@ -1,7 +1,6 @@
 //! Where to find the server to watch.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis::cmd;
 
@@ -119,50 +118,81 @@ fn none() -> StorageError {
 /// Servers of which any will do.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    known: Mutex<Vec<Address>>,
-    turn: AtomicUsize,
+    /// Those that were named. They are kept, whatever the others say.
+    named: Vec<Address>,
+    found: Mutex<Vec<Address>>,
+    last_tried: Mutex<Option<Address>>,
 }
 
 impl Candidates {
-    pub(super) fn new(known: Vec<Address>) -> Self {
-        Self { known: Mutex::new(known), turn: AtomicUsize::new(0) }
+    pub(super) fn new(named: Vec<Address>) -> Self {
+        Self { named, found: Mutex::default(), last_tried: Mutex::default() }
     }
 
-    /// All of them, every time beginning with another: who was first the last time may be the one that is
-    /// gone, or that does not know yet.
-    fn in_turn(&self) -> Vec<Address> {
-        let mut candidates = lock(&self.known).clone();
-        if !candidates.is_empty() {
-            let first = self.turn.fetch_add(1, Ordering::Relaxed) % candidates.len();
-            candidates.rotate_left(first);
-        }
-        candidates
-    }
-
-    /// More of them, should those that were given be gone some day.
-    #[cfg(feature = "redis-cluster")]
-    pub(super) fn add(&self, others: impl IntoIterator<Item = Address>) {
-        let mut known = lock(&self.known);
-        for other in others {
-            if known.len() < MAX_KNOWN && !known.contains(&other) {
-                known.push(other);
+    /// All of them, beginning with the one after the last that was tried: that may be the one that is gone, or
+    /// that does not know yet. An attempt that was given up half way is gone on with.
+    fn in_turn(&self) -> impl Iterator<Item = Address> {
+        let mut candidates = self.named.clone();
+        for found in lock(&self.found).iter() {
+            if !candidates.contains(found) {
+                candidates.push(found.clone());
             }
         }
+        let last = lock(&self.last_tried).clone();
+        let last = last.and_then(|last| candidates.iter().position(|other| *other == last));
+        if let Some(last) = last {
+            candidates.rotate_left(last + 1);
+        }
+        candidates.into_iter().inspect(|next| *lock(&self.last_tried) = Some(next.clone()))
+    }
+
+    /// More of them, should those that were named be gone some day, in place of those found before.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn find(&self, others: Vec<Address>) {
+        *lock(&self.found) = others;
     }
 }
-
-#[cfg(feature = "redis-cluster")]
-const MAX_KNOWN: usize = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address(port: u16) -> Address {
+        Address { host: "h".into(), port }
+    }
+
+    fn ports(candidates: &Candidates, tried: usize) -> Vec<u16> {
+        candidates.in_turn().map(|address| address.port).take(tried).collect()
+    }
+
     #[test]
     fn candidates_take_turns_at_being_first() {
-        let address = |port| Address { host: "h".into(), port };
         let candidates = Candidates::new((1..=3).map(address).collect());
-        let firsts: Vec<_> = (0..4).map(|_| candidates.in_turn()[0].port).collect();
+        let firsts: Vec<_> = (0..4).flat_map(|_| ports(&candidates, 1)).collect();
         assert_eq!(firsts, [1, 2, 3, 1]);
+    }
+
+    #[test]
+    fn an_attempt_goes_on_where_the_last_one_was_given_up() {
+        let candidates = Candidates::new((1..=5).map(address).collect());
+        assert_eq!(ports(&candidates, 3), [1, 2, 3]);
+        assert_eq!(ports(&candidates, 3), [4, 5, 1]);
+        assert_eq!(ports(&candidates, 9), [2, 3, 4, 5, 1]);
+        assert_eq!(ports(&candidates, 1), [2]);
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[test]
+    fn what_was_found_is_replaced_and_what_was_named_stays() {
+        let candidates = Candidates::new([1, 2].map(address).to_vec());
+        for round in 1..=200 {
+            candidates.find([2, 10 * round, 10 * round + 1].map(address).to_vec());
+        }
+        assert_eq!(ports(&candidates, 9), [1, 2, 2000, 2001]);
+        candidates.find([3, 4].map(address).to_vec());
+        // Where the last one is gone, from the beginning.
+        assert_eq!(ports(&candidates, 9), [1, 2, 3, 4]);
+        candidates.find([4, 3].map(address).to_vec());
+        assert_eq!(ports(&candidates, 1), [3]);
     }
 }

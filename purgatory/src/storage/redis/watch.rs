@@ -46,7 +46,10 @@ async fn live(shared: &Shared, watcher: Watcher) -> Result<Infallible, StorageEr
     let route = match &shared.place.kind {
         #[cfg(feature = "redis-cluster")]
         Kind::Cluster(nodes) => {
-            nodes.add(super::nodes::known(&link, &address, limit).await);
+            let known = super::nodes::known(&link, &address, limit).await;
+            if !known.is_empty() {
+                nodes.find(known);
+            }
             Route::Nodes(Nodes::new(address, Arc::clone(&shared.place), shared.dialer.clone()))
         }
         _ => {
