@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use self::exchange::Done;
 use self::flushing::Flushing;
 use self::timers::{Timer, Timers};
-use self::watch::Watched;
+use self::watch::{News, Watched};
 use crate::event::Event;
 use crate::locked::{Common, FleetLink, LockedCircuit};
 use crate::mirror::Wait;
@@ -243,10 +243,18 @@ impl Driver {
         if self.phase == Phase::Connecting && self.watched.is_ready() {
             self.sync(true);
         }
-        if let Some(cause) = self.watched.take_unannounced() {
+        let News { unannounced, announced } = self.watched.take();
+        if let Some(cause) = unannounced {
             self.hears = false;
             let cause = StorageError::Refused(cause);
             self.tell(Event::StorageRefused { circuit: None, cause });
+        }
+        if announced {
+            self.hears = !self.options.registers;
+            // And what came before that.
+            if self.is_up() {
+                self.look(|_, _| true);
+            }
         }
         for circuit in self.link.take_news() {
             for wait in circuit.begins_to_wait() {
@@ -325,17 +333,24 @@ impl Driver {
         if self.is_up() {
             // Not all at the same time.
             let round = (LOOK_AT_ALL.as_nanos() / self.options.poll.as_nanos()).max(1) as usize;
-            for (place, circuit) in self.link.all().iter().enumerate() {
-                let turn = (place + self.ticks) % round == 0;
-                if !self.hears || turn || circuit.is_uneasy() {
-                    circuit.doubt();
-                    self.pump(circuit);
-                }
-            }
+            let (hears, ticks) = (self.hears, self.ticks);
+            self.look(|place, circuit| {
+                !hears || (place + ticks) % round == 0 || circuit.is_uneasy()
+            });
             self.ticks += 1;
         }
         self.end_flushes();
         self.timers.after(self.options.poll, Timer::Tick);
+    }
+
+    /// Reads circuits again about which something may have been missed.
+    fn look(&mut self, is_due: impl Fn(usize, &LockedCircuit) -> bool) {
+        for (place, circuit) in self.link.all().iter().enumerate() {
+            if is_due(place, circuit) {
+                circuit.doubt();
+                self.pump(circuit);
+            }
+        }
     }
 
     fn is_settled(&self) -> bool {

@@ -1,9 +1,7 @@
 //! What the driver hears from the storage.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::locked::FleetLink;
 use crate::storage::{Versioned, Watch, Watcher};
@@ -13,7 +11,16 @@ use crate::storage::{Versioned, Watch, Watcher};
 pub(super) struct Watched {
     ready: AtomicBool,
     ended: AtomicBool,
-    unannounced: Mutex<Option<String>>,
+    news: Mutex<News>,
+}
+
+/// What was told since it was taken last.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Something is in the way of announcements.
+    pub(super) unannounced: Option<String>,
+    /// Nothing is, any more.
+    pub(super) announced: bool,
 }
 
 impl Watched {
@@ -21,8 +28,12 @@ impl Watched {
         self.ready.load(Ordering::Acquire)
     }
 
-    pub(super) fn take_unannounced(&self) -> Option<String> {
-        self.unannounced.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn take(&self) -> News {
+        std::mem::take(&mut *self.news())
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From here on nothing is heard.
@@ -41,8 +52,11 @@ pub(super) fn watcher(link: &Arc<FleetLink>, watched: &Arc<Watched>) -> Watcher 
 }
 
 impl Watch for LinkWatch {
+    /// The first time, the connection has begun: whether changes arrive by themselves may be told before.
     fn ready(&self) {
-        self.watched.ready.store(true, Ordering::Release);
+        if self.watched.ready.swap(true, Ordering::AcqRel) {
+            self.watched.news().announced = true;
+        }
         self.link.wake();
     }
 
@@ -57,10 +71,8 @@ impl Watch for LinkWatch {
     }
 
     fn unannounced(&self, cause: &str) {
-        let mut unannounced =
-            self.watched.unannounced.lock().unwrap_or_else(PoisonError::into_inner);
-        *unannounced = Some(cause.to_owned());
-        drop(unannounced);
+        let unannounced = Some(cause.to_owned());
+        *self.watched.news() = News { unannounced, announced: false };
         self.link.wake();
     }
 }

@@ -70,6 +70,17 @@ impl Life {
             self.watcher.unannounced(&format!("PUBLISH: {cause}"));
         }
     }
+
+    pub(super) fn is_unannounced(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// What is announced arrives (again).
+    pub(super) fn announced(&self) {
+        if self.told.swap(false, Ordering::Relaxed) {
+            self.watcher.ready();
+        }
+    }
 }
 
 /// The lives of a storage: one for every watch, of which there is one for every factory.

@@ -5,11 +5,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{PushInfo, PushKind, Value, cmd};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
 use super::dial::{Link, Push, within};
@@ -58,7 +59,7 @@ async fn live(shared: &Shared, watcher: Watcher) -> Result<Infallible, StorageEr
         }
     };
     let life = Arc::new(Life::new(route, limit, watcher.clone(), end));
-    let mut proof = Proof { heard, due: true };
+    let mut proof = Proof::new(heard);
     let open = Open { shared, life, link };
     proof.seek(&open).await?;
     shared.lives.enter(Arc::clone(&open.life));
@@ -112,11 +113,38 @@ impl Drop for Open<'_> {
 /// That the server can be written to, and that what is announced arrives.
 struct Proof {
     heard: watch::Receiver<u64>,
+    /// Until it was found, or that there is none was told.
     due: bool,
+    /// The version that was announced and not heard of.
+    awaited: Option<u64>,
+    sought: Instant,
 }
 
+/// When it is sought again at the latest, where there was none.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// And after how many heartbeats, if they are faster.
+const HEARTBEATS: u32 = 60;
+
 impl Proof {
+    fn new(heard: watch::Receiver<u64>) -> Self {
+        Self { heard, due: true, awaited: None, sought: Instant::now() }
+    }
+
+    /// Seeks it, if it is time to.
+    async fn look(&mut self, open: &Open<'_>) -> Result<(), StorageError> {
+        if self.awaited.is_some_and(|version| *self.heard.borrow() >= version) {
+            self.found(open);
+        }
+        let again = AGAIN.min(open.shared.heartbeat * HEARTBEATS);
+        if self.due || open.life.is_unannounced() && self.sought.elapsed() >= again {
+            return self.seek(open).await;
+        }
+        Ok(())
+    }
+
     async fn seek(&mut self, open: &Open<'_>) -> Result<(), StorageError> {
+        self.sought = Instant::now();
         let answer = match open.life.ask(&open.shared.native.probe()).await {
             Ok(answer) => answer,
             // The node that would have the key is away, but the others need not be: later, then.
@@ -124,18 +152,27 @@ impl Proof {
             Err(StorageError::Unusable(cause)) => return Err(StorageError::Refused(cause)),
             Err(error) => return Err(error),
         };
-        self.due = false;
-        let version = answer.stored.record.map_or(0, |record| record.version);
-        let heard = self.heard.wait_for(|&heard| heard >= version);
-        match answer.unannounced {
-            Some(cause) => open.life.unannounced(&cause),
-            None => {
-                if timeout(open.life.operation_timeout, heard).await.is_err() {
-                    open.life.unannounced("it does not arrive");
-                }
-            }
+        if let Some(cause) = answer.unannounced {
+            self.due = false;
+            open.life.unannounced(&cause);
+            return Ok(());
         }
+        let version = answer.stored.record.map_or(0, |record| record.version);
+        let (missed, awaited) = (self.awaited.is_some(), *self.awaited.get_or_insert(version));
+        let heard = self.heard.wait_for(|&heard| heard >= awaited);
+        if timeout(open.life.operation_timeout, heard).await.is_ok() {
+            self.found(open);
+        } else if missed {
+            self.due = false;
+            open.life.unannounced("it does not arrive");
+        }
+        // The first time, it may just be late.
         Ok(())
+    }
+
+    fn found(&mut self, open: &Open<'_>) {
+        (self.due, self.awaited) = (false, None);
+        open.life.announced();
     }
 }
 
@@ -145,9 +182,7 @@ async fn heartbeats(open: &Open<'_>, proof: &mut Proof) -> Result<Infallible, St
     loop {
         sleep(open.shared.heartbeat).await;
         within(limit, heartbeat(open.link.handle())).await?;
-        if proof.due {
-            proof.seek(open).await?;
-        }
+        proof.look(open).await?;
     }
 }
 
