@@ -27,6 +27,46 @@ mod the_watch_moves_to_another_node {
     }
 }
 
+mod a_node_that_has_left_the_cluster_is_not_watched {
+    use super::*;
+
+    #[test]
+    fn redis() {
+        left(Engine::Redis);
+    }
+
+    #[test]
+    fn valkey() {
+        left(Engine::Valkey);
+    }
+}
+
+fn left(engine: Engine) {
+    let cluster = Cluster::start(engine);
+    let (gone, rest) = cluster.nodes().split_last().expect("a cluster has six nodes");
+    let id: String = gone.ask(&["CLUSTER", "MYID"]);
+    // It goes on running, and answers all that is not about slots.
+    gone.command(&["CLUSTER", "RESET", "HARD"]);
+    for node in rest {
+        node.command(&["CLUSTER", "FORGET", &id]);
+    }
+    let name = circuits(&cluster, |_| true).next().expect("there is no end of them");
+    let urls = cluster.urls();
+    let beginning_there: Vec<_> = urls[5..].iter().chain(&urls[..5]).cloned().collect();
+    let args = ["--cluster", "--threshold", "1", "--ttl", "60"];
+    let mut hearing = Member::start(&beginning_there, &name, &args);
+    let mut tripping = Member::start(&urls[..5], &name, &args);
+    let watched: (String, u64) = gone.ask(&["PUBSUB", "NUMSUB", "cb:ev"]);
+    assert_eq!(watched.1, 0, "nobody is told anything there");
+    tripping.act("call fail");
+    let tripped = Instant::now();
+    hearing.until("it to hear of the trip", |report| report["state"] == "open");
+    let heard = tripped.elapsed();
+    assert!(heard < TOLD, "heard {heard:?} after the trip");
+    assert_eq!(tripping.losses(), [""; 0]);
+    assert_eq!(hearing.losses().len(), 1, "{:?}", hearing.log);
+}
+
 fn lost_watch(engine: Engine, loss: Loss) {
     let cluster = Cluster::start(engine);
     for node in cluster.nodes() {

@@ -65,6 +65,29 @@ impl Life {
         }
     }
 
+    /// Writes what shows that the server is the right one to watch.
+    pub(super) async fn prove(&self, call: &Call) -> Result<Answer, StorageError> {
+        match &self.route {
+            Route::Link(_) => self.ask(call).await,
+            #[cfg(feature = "redis-cluster")]
+            Route::Nodes(nodes) => Answer::of(nodes.prove(call).await?),
+        }
+    }
+
+    /// Whether the server may cease to be that one, though it goes on answering.
+    pub(super) fn is_one_of_many(&self) -> bool {
+        !matches!(self.route, Route::Link(_))
+    }
+
+    /// Whether it looks as if it has.
+    pub(super) fn is_doubted(&self) -> bool {
+        match &self.route {
+            Route::Link(_) => false,
+            #[cfg(feature = "redis-cluster")]
+            Route::Nodes(nodes) => nodes.is_doubted(),
+        }
+    }
+
     pub(super) fn unannounced(&self, cause: &str) {
         if !self.told.swap(true, Ordering::Relaxed) {
             self.watcher.unannounced(&format!("PUBLISH: {cause}"));

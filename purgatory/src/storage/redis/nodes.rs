@@ -6,6 +6,7 @@
 //! nodes it lets all commands wait, and it needs more rights.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 use super::address::Address;
 use super::dial::{Dialer, Link, within};
 use super::failure::{failure, reply};
-use super::place::Place;
+use super::place::{Kind, Place};
 use super::scripts::Call;
 use crate::storage::StorageError;
 use crate::sync::lock;
@@ -30,6 +31,8 @@ pub(super) struct Nodes {
     place: Arc<Place>,
     dialer: Dialer,
     owners: Mutex<HashMap<u16, Address>>,
+    /// Whether `home` says that it has no part in a cluster that serves.
+    doubted: AtomicBool,
     links: Mutex<HashMap<Address, Opening>>,
 }
 
@@ -46,7 +49,39 @@ const RIGHTS: [&str; 5] =
 impl Nodes {
     pub(super) fn new(home: Address, place: Arc<Place>, dialer: Dialer) -> Self {
         let (owners, links) = (Mutex::default(), Mutex::default());
-        Self { home, place, dialer, owners, links }
+        let doubted = AtomicBool::new(false);
+        Self { home, place, dialer, owners, doubted, links }
+    }
+
+    /// Runs a script through `home`, whatever is known, so that it says who has the key. If it says that the
+    /// cluster is down, for it that is so: it has left it, or is with the minority, and others may know better.
+    pub(super) async fn prove(&self, call: &Call) -> Result<Value, StorageError> {
+        self.doubted.store(false, Ordering::Relaxed);
+        lock(&self.owners).remove(&slot(&call.key));
+        self.run(call).await.map_err(|error| match error {
+            StorageError::Unreachable(cause) if self.is_down(&cause) => {
+                StorageError::Unavailable(cause)
+            }
+            other => other,
+        })
+    }
+
+    /// Learns from `home` which other nodes there are, in case it is gone some day.
+    pub(super) async fn find_others(&self, link: &Link) {
+        let known = known(link, &self.home, self.dialer.operation_timeout).await;
+        if let (Kind::Cluster(candidates), false) = (&self.place.kind, known.is_empty()) {
+            candidates.find(known);
+        }
+    }
+
+    /// Whether there is a new reason to ask for proof of `home`.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
+    }
+
+    /// Whether these are the words of `home` about the cluster.
+    fn is_down(&self, cause: &str) -> bool {
+        cause.starts_with(&format!("{}: CLUSTERDOWN ", self.home))
     }
 
     /// Runs a script where its key is. What goes wrong is about this key, as far as can be told: unless it is
@@ -64,6 +99,9 @@ impl Nodes {
             | StorageError::Unreachable(cause) => {
                 // Perhaps it has moved since.
                 lock(&self.owners).remove(&slot);
+                if self.is_down(&cause) {
+                    self.doubted.store(true, Ordering::Relaxed);
+                }
                 StorageError::Unreachable(cause)
             }
         })
@@ -187,7 +225,7 @@ impl<C: ConnectionLike + Send> ConnectionLike for Asking<C> {
 }
 
 /// The nodes that a node knows; none if it does not say. That takes a right which nothing else needs.
-pub(super) async fn known(link: &Link, asked: &Address, limit: Duration) -> Vec<Address> {
+async fn known(link: &Link, asked: &Address, limit: Duration) -> Vec<Address> {
     let (mut connection, mut question) = (link.handle(), cmd("CLUSTER"));
     question.arg("SLOTS");
     let Ok(Ok(Value::Array(ranges))) = timeout(limit, question.query_async(&mut connection)).await

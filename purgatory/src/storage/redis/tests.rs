@@ -1,5 +1,7 @@
 //! Against real servers, which the tests start: `redis-server` has to be installed.
 
+#[cfg(feature = "redis-cluster")]
+mod adrift;
 mod bumping;
 #[cfg(feature = "redis-cluster")]
 mod cluster;

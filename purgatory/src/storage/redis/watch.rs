@@ -46,11 +46,7 @@ async fn live(shared: &Shared, watcher: Watcher) -> Result<Infallible, StorageEr
     .await?;
     let route = match &shared.place.kind {
         #[cfg(feature = "redis-cluster")]
-        Kind::Cluster(nodes) => {
-            let known = super::nodes::known(&link, &address, limit).await;
-            if !known.is_empty() {
-                nodes.find(known);
-            }
+        Kind::Cluster(_) => {
             Route::Nodes(Nodes::new(address, Arc::clone(&shared.place), shared.dialer.clone()))
         }
         _ => {
@@ -62,6 +58,13 @@ async fn live(shared: &Shared, watcher: Watcher) -> Result<Infallible, StorageEr
     let mut proof = Proof::new(heard);
     let open = Open { shared, life, link };
     proof.seek(&open).await?;
+    #[cfg(feature = "redis-cluster")]
+    if let Route::Nodes(nodes) = &open.life.route {
+        if proof.awaited.is_some() {
+            proof.seek(&open).await?;
+        }
+        nodes.find_others(&open.link).await;
+    }
     shared.lives.enter(Arc::clone(&open.life));
     watcher.ready();
     let ended = async {
@@ -110,7 +113,8 @@ impl Drop for Open<'_> {
     }
 }
 
-/// That the server can be written to, and that what is announced arrives.
+/// That the server can be written to, and that what is announced arrives. A node of a cluster that has it was
+/// told by the others, and so is one of them.
 struct Proof {
     heard: watch::Receiver<u64>,
     /// Until it was found, or that there is none was told.
@@ -120,7 +124,7 @@ struct Proof {
     sought: Instant,
 }
 
-/// When it is sought again at the latest, where there was none.
+/// When it is sought again at the latest, where there was none or may be none any more.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// And after how many heartbeats, if they are faster.
@@ -137,7 +141,9 @@ impl Proof {
             self.found(open);
         }
         let again = AGAIN.min(open.shared.heartbeat * HEARTBEATS);
-        if self.due || open.life.is_unannounced() && self.sought.elapsed() >= again {
+        let (life, over) = (&open.life, self.sought.elapsed() >= again);
+        let doubtful = life.is_unannounced() || life.is_one_of_many();
+        if self.due || life.is_doubted() || over && doubtful {
             return self.seek(open).await;
         }
         Ok(())
@@ -145,7 +151,7 @@ impl Proof {
 
     async fn seek(&mut self, open: &Open<'_>) -> Result<(), StorageError> {
         self.sought = Instant::now();
-        let answer = match open.life.ask(&open.shared.native.probe()).await {
+        let answer = match open.life.prove(&open.shared.native.probe()).await {
             Ok(answer) => answer,
             // The node that would have the key is away, but the others need not be: later, then.
             Err(StorageError::Unreachable(_)) => return Ok(()),
@@ -162,11 +168,16 @@ impl Proof {
         let heard = self.heard.wait_for(|&heard| heard >= awaited);
         if timeout(open.life.operation_timeout, heard).await.is_ok() {
             self.found(open);
-        } else if missed {
+        } else if !missed {
+            // It may just be late.
+            self.due = true;
+        } else if open.life.is_one_of_many() {
+            // It is at another node.
+            return Err(StorageError::Unavailable("what is announced does not arrive".into()));
+        } else {
             self.due = false;
             open.life.unannounced("it does not arrive");
         }
-        // The first time, it may just be late.
         Ok(())
     }
 
