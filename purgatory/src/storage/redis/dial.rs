@@ -1,12 +1,14 @@
 //! Connections: how they come about, and that nothing is left of them.
 
+mod names;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -58,7 +60,7 @@ impl Dialer {
 
     /// A host may have several addresses, of which not all need to answer.
     async fn stream(&self, address: &Address, limit: Duration) -> std::io::Result<TcpStream> {
-        let addresses: Vec<_> = lookup_host((&*address.host, address.port)).await?.collect();
+        let addresses = names::addresses(address).await?;
         let mut last = std::io::ErrorKind::NotFound.into();
         for (tried, address) in addresses.iter().enumerate() {
             let share = limit / (addresses.len() - tried) as u32;
