@@ -100,13 +100,12 @@ impl<C> Link<C> {
         Random::new(drawn ^ u64::from(here) << 32).draw()
     }
 
-    /// A new circuit.
-    pub(crate) fn join(&self, name: Name, circuit: &Arc<C>) {
+    /// A new circuit. Given back, there is nobody to read of it.
+    pub(crate) fn join(&self, name: Name, circuit: &Arc<C>) -> Option<Arc<C>> {
         let mut lists = sync::lock(&self.lists);
         lists.known.insert(name, Arc::downgrade(circuit));
         drop(lists);
-        // Without a driver it is alone from the beginning.
-        let _ = self.list(Arc::clone(circuit));
+        self.list(Arc::clone(circuit))
     }
 
     /// The circuit has news, and was not on the list. Given back, there is nobody to read it.

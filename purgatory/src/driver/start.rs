@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime;
+use tokio::task::JoinSet;
 use tokio::time;
 
 use super::Driver;
@@ -66,9 +67,12 @@ impl Drop for End {
 }
 
 async fn drive(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>, _end: End) {
+    // Dropped with this, the driver ends too.
+    let mut running = JoinSet::new();
     loop {
         let driver = Driver::new(Arc::clone(&storage), Arc::clone(&link), Arc::clone(&common));
-        let Err(error) = tokio::spawn(driver.run()).await else { return };
+        running.spawn(driver.run());
+        let Some(Err(error)) = running.join_next().await else { return };
         if !error.is_panic() {
             return;
         }

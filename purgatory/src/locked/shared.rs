@@ -84,7 +84,9 @@ impl LockedCircuit {
                 Arc::clone(&shared.link)
             }
         };
-        link.join(self.name.clone(), self);
+        if let Some(alone) = link.join(self.name.clone(), self) {
+            alone.unanswered();
+        }
     }
 
     /// Whether something that was counted has not arrived.

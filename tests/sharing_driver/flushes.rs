@@ -1,0 +1,90 @@
+//! Who waits until everything has arrived. On tokio's paused time.
+
+use std::time::Duration;
+
+use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, StorageOptions};
+use tokio::time::{Instant, sleep};
+
+use crate::{Shared, TTL, millis};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn started(builder: FactoryBuilder) -> (CircuitBreakerFactory, CircuitBreaker) {
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    let config = Config::new().threshold(u32::MAX).ttl(TTL);
+    let breaker = factory.get_breaker_with("driven", config).unwrap();
+    (factory, breaker)
+}
+
+fn fail(breaker: &CircuitBreaker) {
+    breaker.acquire().unwrap().failure();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_though_failures_go_on() {
+    let shared = Shared::new();
+    let slow = |_: &Operation<'_>| Fault::DelayReply(millis(20));
+    let (factory, breaker) = started(shared.faulty(StorageOptions::new(), slow));
+    let failing = breaker.clone();
+    tokio::spawn(async move {
+        loop {
+            fail(&failing);
+            sleep(millis(1)).await; // It fails as fast as that.
+        }
+    });
+    sleep(millis(500)).await;
+    for _ in 0..10 {
+        let (before, began) = (breaker.snapshot().failures, Instant::now());
+        factory.flush_async(SECOND).await.unwrap();
+        println!("flushed in {:?}", began.elapsed());
+        // What was under way when it began, and what was counted meanwhile.
+        assert!(began.elapsed() <= millis(50), "{:?}", began.elapsed());
+        let shared = breaker.snapshot().shared.unwrap();
+        assert!(shared.recorded >= u64::from(before), "{before} before, {shared:?}");
+    }
+}
+
+/// Flushes a circuit that is cut off, and says how many failures have not arrived.
+async fn refused(builder: FactoryBuilder) -> u64 {
+    let (factory, breaker) = started(builder);
+    sleep(millis(20)).await;
+    fail(&breaker);
+    // The storage is read again within a second.
+    sleep(SECOND * 2).await;
+    fail(&breaker);
+    let began = Instant::now();
+    let unflushed = factory.flush_async(SECOND).await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    unflushed.failures
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_of_a_circuit_that_is_cut_off_is_an_error() {
+    let shared = Shared::new();
+    let unusable = |operation: &Operation<'_>| match operation.kind {
+        OperationKind::Bump | OperationKind::CompareAndSet => {
+            Fault::Error(StorageError::Unusable("a list".to_owned()))
+        }
+        _ => Fault::None,
+    };
+    assert_eq!(refused(shared.faulty(StorageOptions::new(), unusable)).await, 2);
+    // Of a version that is not known: nothing is sent.
+    shared.storage.replace("driven", Some(b"2 C 0 30000000 0 what else there is"));
+    assert_eq!(refused(shared.builder(StorageOptions::new())).await, 2);
+}
+
+/// It may become so while somebody waits.
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_waits_for_a_circuit_that_is_cut_off_ends() {
+    let shared = Shared::new();
+    let unusable = |operation: &Operation<'_>| match operation.kind {
+        OperationKind::Bump => Fault::Error(StorageError::Unusable("a list".to_owned())),
+        _ => Fault::Delay(millis(20)),
+    };
+    let (factory, breaker) = started(shared.faulty(StorageOptions::new(), unusable));
+    fail(&breaker);
+    let began = Instant::now();
+    assert_eq!(factory.flush_async(SECOND).await.unwrap_err().failures, 1);
+    assert!(began.elapsed() <= millis(100), "{:?}", began.elapsed());
+}

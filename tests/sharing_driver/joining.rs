@@ -1,0 +1,104 @@
+//! A strict process that knows nothing of the storage yet.
+
+use std::time::{Duration, Instant};
+
+use purgatory::storage::{Fault, Operation, StorageError};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Consistency, FactoryBuilder, Reason, StorageOptions,
+};
+use purgatory_tests::in_time;
+use tokio::time::{self, sleep};
+
+use crate::{NEVER, Shared, breaker, millis, patient};
+
+const TIMEOUT: Duration = Duration::from_millis(250);
+
+fn strict() -> StorageOptions {
+    StorageOptions::new().consistency(Consistency::Strict).operation_timeout(TIMEOUT)
+}
+
+fn slow(_: &Operation<'_>) -> Fault {
+    Fault::DelayReply(millis(20))
+}
+
+fn spawned(builder: FactoryBuilder) -> CircuitBreakerFactory {
+    builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap()
+}
+
+/// How long a call takes that is admitted.
+async fn admitted(breaker: &CircuitBreaker) -> Duration {
+    let began = time::Instant::now();
+    breaker.acquire_async().await.unwrap().success();
+    began.elapsed()
+}
+
+#[test]
+fn a_strict_process_that_begins_reads_first() {
+    in_time(|| {
+        let shared = Shared::new();
+        let there = shared.builder(StorageOptions::new()).build().unwrap();
+        breaker(&there).acquire().unwrap().failure();
+        there.flush(NEVER).unwrap();
+        // A thread, with the driver on another.
+        let here = shared.faulty(patient(Consistency::Strict), slow).build().unwrap();
+        let rejected = breaker(&here).acquire().unwrap_err();
+        assert_eq!(rejected.reason(), Reason::Open);
+        let here = shared.faulty(patient(Consistency::Strict), slow).build().unwrap();
+        let first = breaker(&here);
+        let rejected = futures_executor::block_on(first.acquire_async()).unwrap_err();
+        assert_eq!(rejected.reason(), Reason::Open);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_task_that_begins_reads_first() {
+    let shared = Shared::new();
+    let there = spawned(shared.builder(StorageOptions::new()));
+    breaker(&there).acquire().unwrap().failure();
+    there.flush_async(NEVER).await.unwrap();
+    let here = spawned(shared.faulty(strict(), slow));
+    let first = breaker(&here);
+    assert_eq!(first.acquire_async().await.unwrap_err().reason(), Reason::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_hangs_from_the_beginning_is_waited_for_once() {
+    let here = spawned(Shared::new().faulty(strict(), |_| Fault::Hang));
+    let breaker = breaker(&here);
+    let first = admitted(&breaker).await;
+    // Timers have a resolution of a millisecond.
+    assert!(first >= TIMEOUT && first <= TIMEOUT + millis(2), "{first:?}");
+    for _ in 0..1000 {
+        assert_eq!(admitted(&breaker).await, Duration::ZERO);
+        sleep(millis(10)).await; // As calls come, while the driver tries again.
+    }
+}
+
+fn down(_: &Operation<'_>) -> Fault {
+    Fault::Error(StorageError::Unavailable("test".to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_new_while_the_storage_is_down_does_not_wait() {
+    let here = spawned(Shared::new().faulty(strict(), down));
+    for _ in 0..100 {
+        // It has noticed, and tries again now and then.
+        sleep(millis(17)).await;
+        let name = format!("new at {:?}", time::Instant::now());
+        let breaker = here.get_breaker(&name).unwrap();
+        assert_eq!(admitted(&breaker).await, Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_thread_does_not_wait_while_the_storage_is_down() {
+    in_time(|| {
+        let here = Shared::new().faulty(patient(Consistency::Strict), down).build().unwrap();
+        for index in 0..100 {
+            let began = Instant::now();
+            let breaker = here.get_breaker(&format!("new {index}")).unwrap();
+            breaker.acquire().unwrap().success();
+            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        }
+    });
+}
