@@ -4,6 +4,8 @@
 
 #[path = "redis_faults/endings.rs"]
 mod endings;
+#[path = "redis_faults/forks.rs"]
+mod forks;
 #[path = "redis_faults/gap.rs"]
 mod gap;
 #[path = "redis_faults/here.rs"]

@@ -21,7 +21,7 @@ impl Args {
         let mut args = std::env::args().skip(1);
         let (mut url, mut circuit, mut prefix) = (String::new(), String::new(), None);
         let (mut sentinel, mut cluster, mut strict, mut bumps) = (None, false, false, true);
-        let (mut max_backoff, mut poll) = (None, None);
+        let (mut max_backoff, mut poll, mut patience) = (None, None, None);
         let mut config = Config::new();
         while let Some(arg) = args.next() {
             let mut value = || args.next().unwrap_or_else(|| panic!("{arg} wants a value"));
@@ -40,6 +40,7 @@ impl Args {
                 "--no-bump" => bumps = false,
                 "--max-backoff" => max_backoff = Some(seconds(value())),
                 "--poll" => poll = Some(seconds(value())),
+                "--patience" => patience = Some(seconds(value())),
                 "--stdin" => {}
                 _ => panic!("what is {arg}?"),
             }
@@ -63,6 +64,9 @@ impl Args {
         }
         if let Some(poll) = poll {
             builder = builder.poll(poll);
+        }
+        if let Some(patience) = patience {
+            builder = builder.operation_timeout(patience).probe_wait(patience);
         }
         let storage = builder.build().expect("the storage of a test is valid");
         Self { circuit, config, counts: Arc::default(), storage, bumps }

@@ -30,10 +30,12 @@ impl Member {
         let (ours, theirs) = UnixStream::pair().expect("there are sockets");
         if let Fork::Parent(_) = fork::fork().expect("there is room for a copy") {
             let reports = BufReader::new(ours.try_clone().expect("a socket can be open twice"));
-            self.copy = Some(Copy { actions: ours, reports });
+            self.copies.push(Copy { actions: ours, reports });
             return;
         }
         drop(ours);
+        // Its siblings are for the original to talk to.
+        self.copies.clear();
         self.events.lock().unwrap().clear();
         for action in BufReader::new(&theirs).lines().map_while(Result::ok) {
             let report = self.act(&action);

@@ -3,7 +3,9 @@
 //!
 //!     member --url URL --circuit NAME [--threshold N] [--ttl SECONDS] [--lease SECONDS] [--probes N]
 //!         [--prefix P] [--sentinel NAME] [--cluster] [--consistency strict] [--no-bump]
-//!         [--max-backoff SECONDS] [--poll SECONDS] --stdin
+//!         [--max-backoff SECONDS] [--poll SECONDS] [--patience SECONDS] --stdin
+//!
+//! The patience is for operations and for leave to probe.
 //!
 //! With `--sentinel` and `--cluster`, the URL is a list with commas. Actions are:
 //!
@@ -14,10 +16,12 @@
 //! | `stop` | ends the load |
 //! | `call ok`, `call fail` | makes one call |
 //! | `hold`, `release ok`, `release fail`, `release drop` | acquires a permit, and ends it |
+//! | `ask` | begins to acquire a permit, and waits for it no further |
+//! | `circuit NAME` | from now on calls are those of that circuit |
 //! | `reset`, `flush MILLIS` | as the methods |
 //! | `at SECONDS ACTION` | the action, once it is so many seconds since 1970: for members that act as one |
 //! | `fork` | makes a copy of this process |
-//! | `child ACTION` | has the copy do something, and gives its report |
+//! | `child ACTION`, `child N ACTION` | has the first or the N-th copy do something, and gives its report |
 //! | `report` | only answers |
 //!
 //! Every answer is a report: the circuit, what calls came to, and the events since the last one.
@@ -32,11 +36,13 @@ mod counted;
 mod load;
 
 use std::io::{BufRead, Write};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Event, Permit};
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Event, Permit, Rejected};
+use purgatory_tests::poll_once;
 use serde_json::{Value, json};
 
 use self::copy::Copy;
@@ -49,10 +55,13 @@ pub(super) fn run() {
     let log = Arc::clone(&events);
     let factory = args.builder().listener(move |event: &Event| note(&log, event)).build();
     let factory = factory.expect("the options of a test are valid");
-    let breaker = factory.get_breaker_with(&args.circuit, args.config);
+    let args::Args { circuit, config, counts, .. } = args;
+    let breaker = factory.get_breaker_with(&circuit, config);
     let breaker = breaker.expect("the name of a test is valid");
-    let (load, counts) = (Load::new(&breaker), args.counts);
-    let mut member = Member { factory, load, breaker, held: None, copy: None, events, counts };
+    let (load, copies) = (Load::new(&breaker), Vec::new());
+    let (held, asking) = (None, None);
+    let mut member =
+        Member { factory, config, breaker, load, held, asking, copies, events, counts };
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let answer = member.act(&line);
         let mut out = std::io::stdout().lock();
@@ -65,12 +74,17 @@ pub(super) fn run() {
     std::thread::sleep(Duration::from_millis(150)); // The driver has 100 ms to take its leave.
 }
 
+/// A call that waits for leave.
+type Call = Pin<Box<dyn Future<Output = Result<(), Rejected>>>>;
+
 struct Member {
     factory: CircuitBreakerFactory,
+    config: Config,
     breaker: CircuitBreaker,
     load: Load,
     held: Option<Permit>,
-    copy: Option<Copy>,
+    asking: Option<Call>,
+    copies: Vec<Copy>,
     events: Arc<Mutex<Vec<Value>>>,
     counts: Arc<Counts>,
 }
@@ -109,6 +123,18 @@ impl Member {
                 }
                 Value::Null
             }
+            ["ask"] => {
+                let breaker = self.breaker.clone();
+                let call = async move { breaker.acquire_async().await.map(drop) };
+                let call = self.asking.insert(Box::pin(call));
+                json!(if poll_once(Pin::new(call)).is_pending() { "waits" } else { "does not" })
+            }
+            ["circuit", name] => {
+                let breaker = self.factory.get_breaker_with(name, self.config);
+                self.breaker = breaker.expect("the name of a test is valid");
+                self.load = Load::new(&self.breaker);
+                Value::Null
+            }
             ["reset"] => {
                 self.breaker.reset();
                 Value::Null
@@ -120,9 +146,14 @@ impl Member {
                 self.fork();
                 Value::Null
             }
-            ["child", ..] => {
-                let copy = self.copy.as_mut().expect("there is a copy");
-                return copy.act(&words[1..].join(" "));
+            ["child", ref rest @ ..] => {
+                let (place, action) = match rest.split_first() {
+                    Some((place, action)) if place.parse::<usize>().is_ok() => {
+                        (number(place), action)
+                    }
+                    _ => (1, rest),
+                };
+                return self.copies[place - 1].act(&action.join(" "));
             }
             ["report"] => Value::Null,
             _ => panic!("what is {line:?}?"),

@@ -1,4 +1,4 @@
-//! Processes that fork and that end, and records that nobody writes any more.
+//! Processes that end, and records that nobody writes any more.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,56 +11,8 @@ use crate::stage::{SOON, Stage, key, millis};
 use crate::with_each_engine;
 
 with_each_engine! {
-    a_forked_process_goes_on
     the_last_handle_flushes_and_ends_the_driver
     every_key_expires
-}
-
-fn a_forked_process_goes_on(engine: Engine) {
-    let stage = Stage::new(engine);
-    let args = ["--threshold", "100", "--ttl", "60"];
-    let mut member = stage.member(&args);
-    let number = |report: &serde_json::Value, name: &str| report[name].as_u64().unwrap();
-    member.act("call fail");
-    assert_eq!(member.act("flush 5000")["result"], true);
-    // What is not sent yet is the parent's to send.
-    member.act("call fail");
-    member.act("fork");
-    member.act("child call fail");
-    member.act("child call fail");
-    assert_eq!(member.act("child flush 5000")["result"], true);
-    member.act("call fail");
-    assert_eq!(member.act("flush 5000")["result"], true);
-    let (parent, child) = (member.act("report"), member.act("child report"));
-    assert_eq!(["recorded", "discarded", "pending"].map(|name| number(&parent, name)), [3, 0, 0]);
-    assert_eq!(number(&child, "pending") + number(&child, "discarded"), 0, "{child}");
-    assert_eq!((&parent["in_sync"], &child["in_sync"]), (&true.into(), &true.into()), "{child}");
-    assert_eq!(stage.record().unwrap().failures, 5);
-    // Both hear, and both are heard.
-    let elsewhere = stage.here(Config::new().threshold(100).ttl(Duration::from_secs(60)));
-    elsewhere.breaker.reset();
-    for action in ["report", "child report"] {
-        member.waits_for_report(action, |report| number(report, "failures") == 0);
-    }
-    for _ in 0..100 {
-        member.act("child call fail");
-    }
-    for action in ["report", "child report"] {
-        member.waits_for_report(action, |report| report["state"] == "open");
-    }
-    // It has a life of its own, also when its connection ends and when it is forked in turn.
-    stage.server.command(&["CLIENT", "KILL", "USER", "breakers"]);
-    elsewhere.breaker.reset();
-    for action in ["report", "child report"] {
-        member.waits_for_report(action, |report| report["state"] == "closed");
-    }
-    member.act("child fork");
-    // It takes part from the first failure on: until then nothing runs in it but its calls.
-    member.act("child child call fail");
-    assert_eq!(member.act("child child flush 5000")["result"], true);
-    for action in ["report", "child report", "child child report"] {
-        member.waits_for_report(action, |report| number(report, "failures") == 1);
-    }
 }
 
 /// The threads of drivers in this process.

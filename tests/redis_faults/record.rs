@@ -16,6 +16,8 @@ pub(crate) struct Record {
     pub(crate) successes: u64,
     /// The probes that are out, with the ends of their leases.
     pub(crate) probes: Vec<(u64, u64)>,
+    /// Who wrote it, each once.
+    pub(crate) writers: Vec<String>,
 }
 
 impl Record {
@@ -26,10 +28,14 @@ impl Record {
         else {
             panic!("{value:?} is no record");
         };
-        let [successes, probes, _writers] = rest else { panic!("{value:?} is no record") };
+        let [successes, probes, writers] = rest else { panic!("{value:?} is no record") };
         let probe = |probe: &str| {
             let (id, end) = probe.split_once(':').expect("a probe has an end");
             (number(id), number(end))
+        };
+        let writer = |update: &str| {
+            let (writer, _sequence) = update.split_once(':').expect("an update has a number");
+            writer.to_owned()
         };
         Self {
             version: number(version),
@@ -41,6 +47,7 @@ impl Record {
             settings: settings.split(':').map(number).collect(),
             successes: number(successes),
             probes: probes.split(',').filter(|&list| list != "-").map(probe).collect(),
+            writers: writers.split(',').filter(|&list| list != "-").map(writer).collect(),
         }
     }
 }

@@ -93,7 +93,10 @@ impl Machine {
         match self {
             Self::Local(circuit) => circuit.reset(now),
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => shared.mirror.reset(now),
+            Self::Shared(shared) => {
+                shared.notice_fork(|| now);
+                shared.mirror.reset(now)
+            }
         }
     }
 }
