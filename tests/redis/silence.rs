@@ -43,6 +43,10 @@ fn a_healthy_circuit_is_silent(engine: Engine) {
     }
     after.retain(|_, count| *count > 0);
     let heartbeats = after.remove("time").unwrap_or(0);
+    // Each reads its circuit every 30 seconds, at a time of its own.
+    let readings = after.remove("evalsha").unwrap_or(0);
+    assert_eq!(after.remove("get").unwrap_or(0), readings, "{after:?}");
+    assert!(u128::from(readings) <= 4 * (took.as_millis() / 30_000 + 1), "{readings} in {took:?}");
     assert_eq!(after, BTreeMap::from([("info".to_owned(), 1)]), "it was not to be heard of");
     // Two a second of each, and that which was about to come.
     let at_most = 4 * (took.as_millis() / 500 + 1);
