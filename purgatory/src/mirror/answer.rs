@@ -74,6 +74,13 @@ impl Mirror {
         if old {
             self.drop_run();
         }
+        if let (Some(Decision::Trip { .. }), Some(retry)) = (self.decision, self.retry) {
+            // By itself it could trip the circuit anew, and later.
+            if retry.decision.is_none() {
+                self.run = retry.run.then(self.run);
+                self.retry = None;
+            }
+        }
         if let Some(Decision::Trip { until, .. }) = self.decision {
             if now >= until {
                 self.decision = None;

@@ -250,3 +250,24 @@ fn a_flush_waits_for_the_registration_of_a_circuit() {
     rig.serve();
     assert!(rig.mirror.has_arrived(owed));
 }
+
+#[test]
+fn a_trip_during_an_outage_keeps_its_time() {
+    let mut rig = Rig::new();
+    rig.put('C', 0);
+    rig.mirror.doubt();
+    rig.serve();
+    rig.fail();
+    let _lost = rig.next().unwrap();
+    (0..2).for_each(|_| rig.fail());
+    let Phase::Open { until } = *rig.mirror.circuit().phase() else { panic!("it has tripped") };
+    rig.down();
+    // Another process has failed twice in the meantime: one more failure would trip the circuit.
+    let fields = rig.record.take().unwrap().bytes;
+    let fields = String::from_utf8(fields).unwrap().replacen(" 0 0 3:", " 0 2 3:", 1);
+    rig.write(fields.as_bytes());
+    rig.wait(TTL / 2);
+    rig.serve();
+    assert_eq!(rig.stored().phase(), &Phase::Open { until });
+    assert_eq!(rig.mirror.tally(), Tally { recorded: 3, discarded: 0 });
+}
