@@ -88,7 +88,9 @@ impl Nodes {
     /// about who asks, and then other nodes would say the same.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, StorageError> {
         let slot = slot(&call.key);
-        let found = within(self.dialer.operation_timeout, self.search(slot, call)).await;
+        // Before the driver gives up: to that, the whole storage would be down.
+        let limit = self.dialer.operation_timeout.mul_f64(0.9);
+        let found = within(limit, self.search(slot, call)).await;
         found.map_err(|error| match error {
             StorageError::Unusable(_) => error,
             StorageError::Refused(cause) if RIGHTS.iter().any(|text| cause.contains(text)) => {
