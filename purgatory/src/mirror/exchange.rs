@@ -78,6 +78,8 @@ impl Mirror {
     /// Up to which update everything that was counted by now is in; none, if everything has arrived.
     pub(crate) fn owed(&self) -> Option<u64> {
         let sent = self.decision.is_none() && self.outcomes.is_empty() && self.run.is_empty();
+        // Leave that comes when nobody waits for it any more is to be given back.
+        let sent = sent && self.ask.is_none();
         let registers = self.options.registers && self.sync == Sync::Alone;
         let next = self.next_id.sequence;
         (!self.is_settled()).then_some(if sent && !registers { next - 1 } else { next })

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::StorageError;
+use crate::waiter::Verdict;
 
 fn strict() -> Rig {
     let mut rig = Rig::new();
@@ -270,4 +271,22 @@ fn a_trip_during_an_outage_keeps_its_time() {
     rig.serve();
     assert_eq!(rig.stored().phase(), &Phase::Open { until });
     assert_eq!(rig.mirror.tally(), Tally { recorded: 3, discarded: 0 });
+}
+
+#[test]
+fn a_flush_waits_for_a_place_to_be_given_back() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL * 2);
+    drop(rig.ask());
+    let asks = rig.next().unwrap();
+    let owed = rig.mirror.owed().unwrap();
+    let stored = rig.perform(asks);
+    let told = rig.answer(stored);
+    let [(_, Verdict::Granted(ticket))] = told.verdicts[..] else { panic!("{told:?}") };
+    rig.mirror.settle(ticket, Outcome::Ignored, || rig.now);
+    assert!(!rig.mirror.has_arrived(owed));
+    rig.serve();
+    assert!(rig.mirror.has_arrived(owed));
 }
