@@ -9,6 +9,7 @@
 //! * [Listeners](#listeners)
 //! * [In operation](#in-operation)
 //! * [In tests](#in-tests)
+//! * [What is promised, and shown by which test](correctness)
 #![cfg_attr(feature = "storage", doc = "* [Sharing circuits among processes](sharing)")]
 //!
 //! # Which calls
@@ -116,6 +117,9 @@
 //! The scope replaces the global factory for this test alone, so tests that use the same names run side
 //! by side. [`scope_async`](crate::CircuitBreakerFactory::scope_async) does the same for a future,
 //! whichever thread polls it.
+
+#[doc = include_str!("guide/correctness.md")]
+pub mod correctness {}
 
 #[cfg(feature = "storage")]
 #[doc = include_str!("guide/sharing.md")]
