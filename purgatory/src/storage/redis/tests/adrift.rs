@@ -140,7 +140,7 @@ fn slots_that_nobody_has_take_no_other_circuits_with_them() {
         for _ in 0..10 {
             let error = watched.load(&circuit).await.unwrap_err();
             assert!(matches!(error, StorageError::Unreachable(_)), "{error}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await; // As often as it is worth to look.
         }
         watched.load(&cluster.circuit_on(1)).await.unwrap();
         assert!(!watched.task.is_finished());

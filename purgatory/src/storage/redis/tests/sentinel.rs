@@ -47,7 +47,7 @@ fn the_master_is_followed_through_a_failover() {
     };
     while !known() {
         assert!(Instant::now() < deadline, "the replica stays unknown");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20)); // As often as it is worth to look.
     }
     run(async {
         let nobody = format!("127.0.0.1:{}", free_port());
@@ -63,7 +63,7 @@ fn the_master_is_followed_through_a_failover() {
         let deadline = Instant::now() + PATIENCE;
         while master_of(&sentinel) != replica.port {
             assert!(Instant::now() < deadline, "there is no failover");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // As often as it is worth to look.
         }
         let watched = Watched::ready(storage).await;
         assert!(watched.write("search", 0, "x").await.applied);

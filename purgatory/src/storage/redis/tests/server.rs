@@ -64,7 +64,7 @@ impl Server {
                 return;
             }
             assert!(Instant::now() < deadline, "the server on {} says {last:?}", self.port);
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5)); // As often as it is worth to look.
         }
     }
 
