@@ -32,7 +32,14 @@ impl Mirror {
         if self.sync != Sync::Synced {
             self.reconcile(&ring_has, now);
         }
-        let ours = sent.parcel.is_some_and(|parcel| !sent.again && ring_has(parcel.id));
+        let arrived = sent.parcel.is_some_and(|parcel| ring_has(parcel.id));
+        let ours = arrived && !sent.again;
+        if let (true, Some(Decision::Reset { .. }), Some(Read::Known(record))) =
+            (arrived, self.decision, &read)
+        {
+            // It came after what was sent, also if the clock has not moved since.
+            self.generation = record.circuit.generation();
+        }
         // A push that came first told of more than this answer, and may not have been followed: read again.
         let version = stored.record.as_ref().map_or(0, |record| record.version);
         let overtaken = version < sent.pushed;

@@ -290,3 +290,29 @@ fn a_flush_waits_for_a_place_to_be_given_back() {
     rig.serve();
     assert!(rig.mirror.has_arrived(owed));
 }
+
+#[test]
+fn a_reset_right_after_a_trip_wins() {
+    for repeated in [false, true] {
+        let mut rig = Rig::new();
+        rig.put('C', 0);
+        rig.mirror.doubt();
+        rig.serve();
+        (0..3).for_each(|_| rig.fail());
+        let mut request = rig.next().unwrap();
+        if repeated {
+            rig.down();
+            let load = rig.next().unwrap();
+            let stored = rig.perform(load);
+            rig.answer(stored);
+            request = rig.next().unwrap();
+        }
+        let stored = rig.perform(request);
+        // Others have heard of the trip. The clock has not moved since.
+        rig.mirror.reset(rig.now);
+        rig.answer(stored);
+        assert_eq!(rig.state(), 'C', "repeated: {repeated}");
+        rig.serve();
+        assert_eq!((rig.state(), rig.stored().generation()), ('C', 2), "repeated: {repeated}");
+    }
+}
