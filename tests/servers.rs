@@ -22,6 +22,7 @@ mod proxy;
 mod python;
 mod sentinel;
 mod server;
+mod user;
 mod wait;
 
 pub use certificate::openssl;
@@ -33,6 +34,7 @@ pub use proxy::{Mode, Proxy};
 pub use python::python;
 pub use sentinel::Sentinel;
 pub use server::{Server, ServerBuilder};
+pub use user::{PASSWORD, limited_url};
 pub use wait::wait_until;
 
 /// What a server answers.

@@ -22,7 +22,7 @@ const NEVER: &str = "999999999";
 /// Members that begin to fail.
 fn failing(server: &Server, members: usize, load: &str, args: &[&str]) -> Fleet {
     let args = [&["--threshold", NEVER], args].concat();
-    let mut fleet = Fleet::start(&server.url(), members, &args);
+    let mut fleet = Fleet::start(&server.limited_url(), members, &args);
     fleet.act("mode fail");
     fleet.act(load);
     fleet
@@ -45,7 +45,7 @@ fn check(mut fleet: Fleet, server: &Server) -> Fleet {
 }
 
 fn failures_are_counted_exactly(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let fleet = failing(&server, 4, "load 1 0", &[]);
     // The length of the load. Longer adds nothing: there are hundreds of updates.
     thread::sleep(Duration::from_secs(3));
@@ -55,7 +55,7 @@ fn failures_are_counted_exactly(engine: Engine) {
 }
 
 fn failures_are_counted_exactly_while_connections_are_killed(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     // With the usual second between attempts there would be ten reconnects, not fifty.
     let mut fleet = failing(&server, 4, "load 1 0", &["--max-backoff", "0.03"]);
     wait_until("50 reconnects of each process", LONG, || {
@@ -71,7 +71,7 @@ fn failures_are_counted_exactly_while_connections_are_killed(engine: Engine) {
 }
 
 fn failures_are_counted_exactly_while_the_server_hangs(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     // So that the members are back before the next time.
     let mut fleet = failing(&server, 4, "load 1 0", &["--max-backoff", "0.1"]);
     let hang = || {
@@ -94,7 +94,7 @@ fn failures_are_counted_exactly_while_the_server_hangs(engine: Engine) {
 }
 
 fn failures_are_counted_exactly_without_bump(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     // A tenth of the list's calls. What comes between two updates is folded, so there are as many updates, and
     // more of the processors is left to them.
     let mut fleet = failing(&server, 32, "load 1 100", &["--no-bump"]);
@@ -127,7 +127,7 @@ fn failures_are_counted_exactly_without_bump(engine: Engine) {
 }
 
 fn forgotten_scripts_are_loaded_again(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let mut fleet = failing(&server, 4, "load 1 500", &[]);
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(2) {

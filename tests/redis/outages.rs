@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
 use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Event, RedisStorage};
-use purgatory_tests::servers::{Engine, Mode, Proxy, Server, wait_until};
+use purgatory_tests::servers::{Engine, Mode, Proxy, Server, limited_url, wait_until};
 
 use crate::fleet::{CIRCUIT, Fleet, LONG, Stored, time_of_day};
 use crate::with_each_engine;
@@ -51,8 +51,8 @@ fn unharmed(fleet: &mut Fleet, before: u64) {
 }
 
 fn a_server_that_is_killed_harms_no_call(engine: Engine) {
-    let server = Server::start(engine);
-    let mut fleet = Fleet::start(&server.url(), 4, &[]);
+    let server = Server::limited(engine);
+    let mut fleet = Fleet::start(&server.limited_url(), 4, &[]);
     fleet.act(CALLS);
     let told_to_die = time_of_day();
     server.kill();
@@ -78,9 +78,9 @@ fn a_server_that_is_killed_harms_no_call(engine: Engine) {
 fn a_trip_without_the_server_is_there_when_it_is_back(engine: Engine) {
     const TTL: f64 = 4.0;
 
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let ttl = TTL.to_string();
-    let mut fleet = Fleet::start(&server.url(), 4, &["--threshold", "3", "--ttl", &ttl]);
+    let mut fleet = Fleet::start(&server.limited_url(), 4, &["--threshold", "3", "--ttl", &ttl]);
     let killed = time_of_day();
     server.kill();
     told(&mut fleet, "storage_down", killed);
@@ -133,8 +133,8 @@ fn a_trip_without_the_server_is_there_when_it_is_back(engine: Engine) {
 }
 
 fn a_server_that_hangs_harms_no_call(engine: Engine) {
-    let server = Server::start(engine);
-    let mut fleet = Fleet::start(&server.url(), 4, &[]);
+    let server = Server::limited(engine);
+    let mut fleet = Fleet::start(&server.limited_url(), 4, &[]);
     let probers = ["sync", "async"].map(|scope| Prober::start(&server, scope));
     fleet.act(CALLS);
     let stopped = time_of_day();
@@ -183,7 +183,7 @@ impl Prober {
                 let _ = tell.send(());
             }
         };
-        let storage = RedisStorage::builder(server.url()).scope(scope).build();
+        let storage = RedisStorage::builder(server.limited_url()).scope(scope).build();
         let factory = CircuitBreakerFactory::builder()
             .storage(storage.expect("a valid URL"))
             .listener(listener)
@@ -211,9 +211,9 @@ impl Prober {
 }
 
 fn a_silent_peer_is_left(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let proxy = Proxy::start(server.port());
-    let mut fleet = Fleet::start(&proxy.url(), 4, &[]);
+    let mut fleet = Fleet::start(&limited_url(&proxy.url()), 4, &[]);
     fleet.act(CALLS);
     let silent = time_of_day();
     proxy.set(Mode::BlackHoleExisting);

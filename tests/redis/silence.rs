@@ -24,8 +24,8 @@ fn commands(server: &Server) -> BTreeMap<String, u64> {
 }
 
 fn a_healthy_circuit_is_silent(engine: Engine) {
-    let server = Server::start(engine);
-    let mut fleet = Fleet::start(&server.url(), 4, &[]);
+    let server = Server::limited(engine);
+    let mut fleet = Fleet::start(&server.limited_url(), 4, &[]);
     let (before, began) = (commands(&server), Instant::now());
     fleet.act("load 1 0");
     // Long enough for heartbeats, and for whatever else might be done every second.

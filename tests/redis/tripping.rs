@@ -19,10 +19,10 @@ with_each_engine! {
 }
 
 fn a_fleet_of_thirty_trips_at_once(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     // Nobody looks for news that it might have missed, and nobody probes.
     let args = ["--threshold", "5", "--ttl", "60", "--poll", "60"];
-    let mut fleet = Fleet::start(&server.url(), 30, &args);
+    let mut fleet = Fleet::start(&server.limited_url(), 30, &args);
     // So that the server knows the scripts, as one does that has been up for a while.
     for (call, failures) in [("call fail", 1), ("call ok", 0)] {
         fleet[0].act(call);
@@ -105,7 +105,7 @@ impl Process {
 
 fn storage(server: &Server) -> RedisStorage {
     // What is not told comes to light only after the test has given up.
-    RedisStorage::builder(server.url()).poll(2 * LONG).build().expect("a valid URL")
+    RedisStorage::builder(server.limited_url()).poll(2 * LONG).build().expect("a valid URL")
 }
 
 /// A storage whose answers come late, so that news comes before them.
@@ -144,7 +144,7 @@ impl Storage for Late {
 /// A server answers, and tells of a trip right after: who hears of the trip first is not to take the answer
 /// for the last word.
 fn a_trip_that_overtakes_an_answer_arrives(engine: Engine) {
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let here = Process::over(storage(&server), 2);
     let there = Process::over(Late(storage(&server)), 2);
     [&here, &there].into_iter().for_each(Process::hears);
@@ -172,7 +172,7 @@ fn a_trip_that_overtakes_an_answer_arrives(engine: Engine) {
 fn every_trip_is_told(engine: Engine) {
     const TRIPS: u32 = 1000;
 
-    let server = Server::start(engine);
+    let server = Server::limited(engine);
     let [here, there @ ..] = [(); 4].map(|()| Process::start(&server));
     let mut took = Vec::new();
     for number in 0..TRIPS {

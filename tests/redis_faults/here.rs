@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use purgatory::storage::RedisStorageBuilder;
 use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, Event, Listener, State};
-use purgatory_tests::servers::wait_until;
+use purgatory_tests::servers::{PASSWORD, wait_until};
 
-use crate::stage::{CIRCUIT, PASSWORD, SOON};
+use crate::stage::{CIRCUIT, SOON};
 
 /// A factory with a driver of its own: for the server and for the others, a process like any.
 pub(crate) struct Here {

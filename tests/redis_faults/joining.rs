@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use purgatory::{Config, RedisStorage, State};
-use purgatory_tests::servers::{Engine, wait_until};
+use purgatory_tests::servers::{Engine, PASSWORD, limited_url, wait_until};
 
 use crate::here::Here;
-use crate::stage::{CIRCUIT, PASSWORD, SOON, Stage, key, millis};
+use crate::stage::{CIRCUIT, SOON, Stage, key, millis};
 use crate::with_each_engine;
 
 with_each_engine! {
@@ -39,7 +39,7 @@ fn a_process_starts_without_the_server(engine: Engine) {
     joins(&here);
 
     // Nobody has this name (RFC 6761), however long one waits.
-    let nowhere = format!("redis://breakers:{PASSWORD}@redis.invalid:6379");
+    let nowhere = limited_url("redis://redis.invalid:6379");
     let here = starts(&nowhere, "redis.invalid:6379");
     assert!(!here.in_sync());
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use purgatory::{Config, State};
-use purgatory_tests::servers::{Engine, Proxy, wait_until};
+use purgatory_tests::servers::{Engine, Proxy, limited_url, wait_until};
 
 use crate::here::Here;
-use crate::stage::{PASSWORD, SOON, Stage};
+use crate::stage::{SOON, Stage};
 use crate::with_each_engine;
 
 with_each_engine! {
@@ -36,8 +36,7 @@ fn a_full_server_is_refused_once(engine: Engine) {
 fn is_refused_once(stage: &Stage, down: &[&str], word: &str, up: &[&str]) {
     // To count the connections.
     let proxy = Proxy::start(stage.server.port());
-    let url = format!("redis://breakers:{PASSWORD}@127.0.0.1:{}/", proxy.port());
-    let storage = purgatory::RedisStorage::builder(url);
+    let storage = purgatory::RedisStorage::builder(limited_url(&proxy.url()));
     let config = Config::new().threshold(1_000_000).ttl(Duration::from_secs(60));
     let here = Here::start(storage, config);
     here.is_up();

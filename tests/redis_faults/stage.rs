@@ -14,24 +14,6 @@ use crate::record::Record;
 /// The circuit that most tests are about.
 pub(crate) const CIRCUIT: &str = "payments";
 
-/// Nobody is to read this anywhere.
-pub(crate) const PASSWORD: &str = "hush-hush-0x5eed";
-
-/// What the documentation says that a user needs.
-pub(crate) const RIGHTS: [&str; 11] = [
-    "~cb:*",
-    "&cb:*",
-    "-@all",
-    "+hello",
-    "+get",
-    "+set",
-    "+time",
-    "+publish",
-    "+subscribe",
-    "+evalsha",
-    "+script|load",
-];
-
 /// For what has to happen and takes as long as a busy machine takes.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -71,15 +53,11 @@ impl Stage {
     }
 
     fn set(server: ServerBuilder, turn: Turn) -> Self {
-        // On its command line, so that it is there after a restart too.
-        let password = format!(">{PASSWORD}");
-        let words = [&["--user", "breakers", "reset", "on", &password], &RIGHTS[..]].concat();
-        let server = words.chunks(2).fold(server, |server, two| server.arg(two[0], two[1]));
-        Self { server: server.start(), _turn: turn }
+        Self { server: server.limited().start(), _turn: turn }
     }
 
     pub(crate) fn url(&self) -> String {
-        self.server.url_as("breakers", PASSWORD)
+        self.server.limited_url()
     }
 
     pub(crate) fn storage(&self) -> RedisStorageBuilder {
