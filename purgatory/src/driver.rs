@@ -97,7 +97,7 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How often every circuit is read again, though changes arrive by themselves.
 const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
-/// How long a driver goes on at most after the last handle is gone.
+/// How late a driver notices at most that the last handle is gone.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// How long a storage has to take what is left at the end.

@@ -46,7 +46,7 @@ impl fmt::Debug for Restart {
 #[derive(Debug)]
 struct Lists<C> {
     /// Whether there is a driver to read them.
-    read: bool,
+    attended: bool,
     known: HashMap<Name, Weak<C>>,
     /// Held strongly, so that what a circuit counted arrives though nobody else holds it any more.
     news: Vec<Arc<C>>,
@@ -69,7 +69,7 @@ impl<C> Link<C> {
         Self {
             options,
             lists: Mutex::new(Lists {
-                read: true,
+                attended: true,
                 known: HashMap::new(),
                 news: Vec::new(),
                 flushes: Vec::new(),
@@ -112,7 +112,7 @@ impl<C> Link<C> {
     pub(crate) fn list(&self, circuit: Arc<C>) -> Option<Arc<C>> {
         self.revive();
         let mut lists = sync::lock(&self.lists);
-        if !lists.read {
+        if !lists.attended {
             return Some(circuit);
         }
         lists.news.push(circuit);
@@ -147,7 +147,7 @@ impl<C> Link<C> {
         let (sender, receiver) = oneshot::channel();
         self.revive();
         let mut lists = sync::lock(&self.lists);
-        if lists.read {
+        if lists.attended {
             lists.flushes.push((timeout, Flush(sender)));
         }
         drop(lists);
@@ -159,11 +159,16 @@ impl<C> Link<C> {
         mem::take(&mut sync::lock(&self.lists).flushes)
     }
 
-    /// There is a driver again, or none any more, and nobody is to wait for it.
-    pub(crate) fn is_read(&self, read: bool) {
+    /// There is a driver, again.
+    pub(crate) fn attend(&self) {
+        sync::lock(&self.lists).attended = true;
+    }
+
+    /// There is no driver any more, and nobody is to wait for it.
+    pub(crate) fn abandon(&self) {
         let mut lists = sync::lock(&self.lists);
-        lists.read = read;
-        let left = (!read).then(|| (mem::take(&mut lists.news), mem::take(&mut lists.flushes)));
+        lists.attended = false;
+        let left = (mem::take(&mut lists.news), mem::take(&mut lists.flushes));
         drop(lists);
         // Without the lock: circuits may end with this.
         drop(left);

@@ -24,7 +24,7 @@ pub(crate) fn start(
     common: Arc<Common>,
     spawn: Option<Spawn>,
 ) {
-    link.is_read(true);
+    link.attend();
     let end = End(Arc::clone(&link));
     let driver = Box::pin(drive(storage, link, Arc::clone(&common), end));
     if let Some(spawn) = spawn {
@@ -61,7 +61,7 @@ struct End(Arc<FleetLink>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.is_read(false);
+        self.0.abandon();
         self.0.all().iter().for_each(|circuit| circuit.unanswered());
     }
 }

@@ -63,13 +63,10 @@ impl Machine {
                 Acquired::Answer(answer, change)
             }
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => {
-                shared.notice_fork(|| now);
-                match shared.mirror.acquire(now, stage) {
-                    mirror::Acquired::Answer(answer, change) => Acquired::Answer(answer, change),
-                    mirror::Acquired::Wait(waiting) => Acquired::Wait(waiting),
-                }
-            }
+            Self::Shared(shared) => match shared.here(|| now).acquire(now, stage) {
+                mirror::Acquired::Answer(answer, change) => Acquired::Answer(answer, change),
+                mirror::Acquired::Wait(waiting) => Acquired::Wait(waiting),
+            },
         }
     }
 
@@ -82,10 +79,7 @@ impl Machine {
         match self {
             Self::Local(circuit) => circuit.settle(ticket, outcome, now),
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => {
-                shared.notice_fork(&now);
-                shared.mirror.settle(ticket, outcome, now)
-            }
+            Self::Shared(shared) => shared.here(&now).settle(ticket, outcome, now),
         }
     }
 
@@ -93,10 +87,7 @@ impl Machine {
         match self {
             Self::Local(circuit) => circuit.reset(now),
             #[cfg(feature = "storage")]
-            Self::Shared(shared) => {
-                shared.notice_fork(|| now);
-                shared.mirror.reset(now)
-            }
+            Self::Shared(shared) => shared.here(|| now).reset(now),
         }
     }
 }

@@ -173,7 +173,7 @@ impl LockedCircuit {
         let now = self.common.clock.before_lock();
         self.with(|inner| {
             if let Machine::Shared(shared) = &mut inner.machine {
-                shared.notice_fork(now);
+                shared.here(now);
             }
         });
     }
@@ -266,13 +266,14 @@ impl LockedCircuit {
 }
 
 impl Shared {
-    /// Leaves what was counted before a fork to the parent, before anything is counted or asked here. Who
-    /// waited was a thread of the parent's.
-    pub(super) fn notice_fork(&mut self, now: impl Fn() -> Timestamp) {
+    /// This process's mirror. After a fork it leaves what was counted before to the parent, before anything is
+    /// counted or asked here. Who waited was a thread of the parent's.
+    pub(super) fn here(&mut self, now: impl Fn() -> Timestamp) -> &mut Mirror {
         let here = process::id();
         if mem::replace(&mut self.process, here) != here {
             self.mirror.forked(self.link.draw(), now);
         }
+        &mut self.mirror
     }
 }
 

@@ -20,8 +20,8 @@ impl Mirror {
         let Some(sent) = self.sent.take() else { return told };
         let read = stored.record.as_ref().map(|record| Record::decode(&record.bytes));
         let ring_has = |id: UpdateId| matches!(&read, Some(Read::Known(r)) if r.ring.has(id));
+        let arrived = sent.parcel.is_some_and(|parcel| ring_has(parcel.id));
         if let Some(parcel) = sent.parcel {
-            let arrived = ring_has(parcel.id);
             self.account(parcel.run, arrived);
             if self.decision == parcel.decision {
                 self.decision = None;
@@ -32,7 +32,6 @@ impl Mirror {
         if self.sync != Sync::Synced {
             self.reconcile(&ring_has, now);
         }
-        let arrived = sent.parcel.is_some_and(|parcel| ring_has(parcel.id));
         let ours = arrived && !sent.again;
         if let (true, Some(Decision::Reset { .. }), Some(Read::Known(record))) =
             (arrived, self.decision, &read)

@@ -37,7 +37,8 @@ impl Watcher {
         Self::new(Closures { ready, changed })
     }
 
-    /// From now on nothing is missed.
+    /// From now on nothing is missed. Told again after [`unannounced`](Self::unannounced), when announcements
+    /// arrive again.
     pub fn ready(&self) {
         self.0.ready();
     }
@@ -48,7 +49,7 @@ impl Watcher {
     }
 
     /// Something is in the way of announcements, such as missing rights: whoever watches had better ask
-    /// every now and then as well. The cause is for an event, once.
+    /// every now and then as well, until the next [`ready`](Self::ready). The cause is for an event, once.
     pub fn unannounced(&self, cause: &str) {
         self.0.unannounced(cause);
     }

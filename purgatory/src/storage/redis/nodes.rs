@@ -59,7 +59,7 @@ impl Nodes {
         self.doubted.store(false, Ordering::Relaxed);
         lock(&self.owners).remove(&slot(&call.key));
         self.run(call).await.map_err(|error| match error {
-            StorageError::Unreachable(cause) if self.is_down(&cause) => {
+            StorageError::Unreachable(cause) if self.is_doubted() => {
                 StorageError::Unavailable(cause)
             }
             other => other,
@@ -79,11 +79,6 @@ impl Nodes {
         self.doubted.load(Ordering::Relaxed)
     }
 
-    /// Whether these are the words of `home` about the cluster.
-    fn is_down(&self, cause: &str) -> bool {
-        cause.starts_with(&format!("{}: CLUSTERDOWN ", self.home))
-    }
-
     /// Runs a script where its key is. What goes wrong is about this key, as far as can be told: unless it is
     /// about who asks, and then other nodes would say the same.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, StorageError> {
@@ -101,9 +96,6 @@ impl Nodes {
             | StorageError::Unreachable(cause) => {
                 // Perhaps it has moved since.
                 lock(&self.owners).remove(&slot);
-                if self.is_down(&cause) {
-                    self.doubted.store(true, Ordering::Relaxed);
-                }
                 StorageError::Unreachable(cause)
             }
         })
@@ -135,6 +127,10 @@ impl Nodes {
             };
             suspect.acquitted = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
             drop(suspect);
+            if error.kind() == ErrorKind::Server(ServerErrorKind::ClusterDown) && node == self.home
+            {
+                self.doubted.store(true, Ordering::Relaxed);
+            }
             let moved = error.kind() == ErrorKind::Server(ServerErrorKind::Moved);
             let next = error.redirect_node().and_then(|(to, _)| Address::of_reply(to, &node));
             let Some(next) = next else {

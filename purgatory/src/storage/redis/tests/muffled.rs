@@ -72,6 +72,7 @@ impl Muffled {
                 if let Some(delay) = self.delay {
                     let mut client = client.try_clone().unwrap();
                     thread::spawn(move || {
+                        // That is what it is for.
                         thread::sleep(delay);
                         let _ = client.write_all(message.as_bytes());
                     });
@@ -105,6 +106,7 @@ fn one_message_that_is_lost_or_late_is_no_reason_to_tell() {
         let muffled = Muffled::begin(server.port, 1, delay);
         run(async {
             let mut watched = Watched::ready(muffled.storage().build().unwrap()).await;
+            // Longer than it is waited for: nothing is to come of it.
             tokio::time::sleep(Duration::from_secs(2)).await;
             watched.told.try_recv().unwrap_err();
             let record = watched.announce("payments", 0, "x").await;
@@ -124,7 +126,7 @@ fn announcements_that_arrive_again_are_told() {
             muffled.lose(0);
             assert_eq!(watched.next().await, Some(Told::Ready));
             muffled.lose(usize::MAX);
-            // It is not looked for as long as nothing is known to be wrong.
+            // It is not looked for as long as nothing is known to be wrong: that nothing comes takes a while to see.
             tokio::time::sleep(Duration::from_secs(4)).await;
             watched.told.try_recv().unwrap_err();
         });
@@ -165,6 +167,7 @@ fn circuits_are_asked_for_only_as_long_as_nothing_is_announced() {
             calls.unwrap().split(',').next().unwrap().parse::<u32>().unwrap()
         };
         let before = asked();
+        // It is in this time that it is counted.
         thread::sleep(time);
         asked() - before
     };
