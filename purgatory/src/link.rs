@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ pub(crate) struct Link<C> {
     offset: Mutex<OffsetClock>,
     /// The driver has something to do.
     news: Notify,
-    closed: AtomicBool,
     seed: AtomicU64,
     /// The process that this was made in.
     born_in: u32,
@@ -47,6 +46,8 @@ impl fmt::Debug for Restart {
 struct Lists<C> {
     /// Whether there is a driver to read them.
     attended: bool,
+    /// Whether the factory is gone, after which there is no news.
+    closed: bool,
     known: HashMap<Name, Weak<C>>,
     /// Held strongly, so that what a circuit counted arrives though nobody else holds it any more.
     news: Vec<Arc<C>>,
@@ -70,13 +71,13 @@ impl<C> Link<C> {
             options,
             lists: Mutex::new(Lists {
                 attended: true,
+                closed: false,
                 known: HashMap::new(),
                 news: Vec::new(),
                 flushes: Vec::new(),
             }),
             offset: Mutex::default(),
             news: Notify::new(),
-            closed: AtomicBool::new(false),
             seed: AtomicU64::new(seed),
             born_in: process::id(),
             process: AtomicU32::new(process::id()),
@@ -176,12 +177,12 @@ impl<C> Link<C> {
 
     /// The factory is gone.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        sync::lock(&self.lists).closed = true;
         self.wake();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        sync::lock(&self.lists).closed
     }
 
     pub(crate) async fn news(&self) {

@@ -115,7 +115,7 @@ impl Listeners {
             let Some(index) = list.iter().position(|entry| entry.id == id) else {
                 return false;
             };
-            list[index].removed.store(true, Ordering::Release);
+            list[index].removed.store(true, Ordering::Relaxed);
             let mut rest = list.to_vec();
             rest.remove(index);
             self.count.store(rest.len() as u64, Ordering::Relaxed);
@@ -129,7 +129,7 @@ impl Listeners {
     pub(crate) fn notify(&self, event: &Event) {
         let list = Arc::clone(&sync::read(&self.list));
         for entry in list.iter() {
-            if entry.removed.load(Ordering::Acquire) {
+            if entry.removed.load(Ordering::Relaxed) {
                 continue;
             }
             self.contain(|| entry.listener.on_event(event));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::locked::FleetLink;
 use crate::storage::{Versioned, Watch, Watcher};
 
-/// One connection, as its watcher tells of it.
+/// One connection, as its watcher tells of it. The flags publish nothing but themselves.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     ready: AtomicBool,
@@ -25,7 +25,7 @@ pub(super) struct News {
 
 impl Watched {
     pub(super) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.ready.load(Ordering::Relaxed)
     }
 
     pub(super) fn take(&self) -> News {
@@ -38,7 +38,7 @@ impl Watched {
 
     /// From here on nothing is heard.
     pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn watcher(link: &Arc<FleetLink>, watched: &Arc<Watched>) -> Watcher 
 impl Watch for LinkWatch {
     /// The first time, the connection has begun: whether changes arrive by themselves may be told before.
     fn ready(&self) {
-        if self.watched.ready.swap(true, Ordering::AcqRel) {
+        if self.watched.ready.swap(true, Ordering::Relaxed) {
             self.watched.news().announced = true;
         }
         self.link.wake();
@@ -62,7 +62,7 @@ impl Watch for LinkWatch {
 
     /// Straight to the circuit: the driver need not be awake for it.
     fn changed(&self, circuit: &str, record: Versioned) {
-        if self.watched.ended.load(Ordering::Acquire) {
+        if self.watched.ended.load(Ordering::Relaxed) {
             return;
         }
         if let Some(circuit) = self.link.find(circuit) {
