@@ -6,6 +6,8 @@ mod model;
 mod pair;
 #[path = "properties/random.rs"]
 mod random;
+#[path = "properties/script.rs"]
+mod script;
 
 use std::time::Duration;
 
