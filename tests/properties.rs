@@ -4,6 +4,10 @@
 mod model;
 #[path = "properties/pair.rs"]
 mod pair;
+#[path = "properties/random.rs"]
+mod random;
+#[path = "properties/script.rs"]
+mod script;
 
 use std::time::Duration;
 
@@ -14,7 +18,8 @@ use proptest::sample::Index;
 use purgatory::{Clock, Config, Error, Reason, State, Timestamp};
 use purgatory_tests::{World, ready, trip};
 
-use crate::pair::{Broken, End, Op, Out, Pair, any_op, config, end, ordinary};
+use crate::pair::{Broken, End, Op, Out, Pair};
+use crate::random::{any_op, config, end, ordinary};
 
 /// `PROPTEST_CASES` may ask for more.
 fn cases() -> ProptestConfig {
@@ -61,7 +66,7 @@ proptest! {
     fn every_place_is_free_again_when_all_calls_have_ended(
         config in config(),
         history in vec(ordinary(), 0..60),
-        ends in vec((any::<Index>(), end()), 60),
+        ends in vec((any::<usize>(), end()), 60),
     ) {
         let mut pair = Pair::new(config, false);
         for op in &history {

@@ -96,5 +96,5 @@ const MAX_DECIMALS: u32 = 18;
 
 const TOO_FINE: &str = "finer than a nanosecond";
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;

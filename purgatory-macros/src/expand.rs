@@ -18,8 +18,8 @@ mod arguments;
 mod future;
 mod output;
 mod shape;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
 mod verdict;
 
 use self::arguments::Arguments;

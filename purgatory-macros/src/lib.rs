@@ -7,6 +7,8 @@ mod duration;
 mod errors;
 mod expand;
 mod item;
+#[cfg(test)]
+mod seeds;
 
 /// Puts a circuit breaker around a function, see `purgatory::circuit_breaker`.
 #[proc_macro_attribute]

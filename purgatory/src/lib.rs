@@ -167,6 +167,8 @@ mod random;
 mod record;
 mod registry;
 mod rules;
+#[cfg(all(test, feature = "storage"))]
+mod seeds;
 mod snapshot;
 mod state;
 #[cfg(feature = "storage")]
@@ -181,6 +183,10 @@ mod word;
 #[doc(hidden)]
 #[allow(missing_docs)] // Semver exempt, and described where it is.
 pub mod __private;
+
+#[cfg(all(fuzzing, feature = "redis"))]
+#[doc(hidden)]
+pub mod __fuzzing;
 
 pub use crate::breaker::CircuitBreaker;
 pub use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -1,7 +1,7 @@
 //! A circuit as it is written down, for all processes that share it.
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
 
 use std::fmt::{self, Write};
 use std::time::Duration;

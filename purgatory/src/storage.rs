@@ -14,7 +14,7 @@ mod contract;
 mod memory;
 pub(crate) mod options;
 #[cfg(feature = "redis")]
-mod redis;
+pub(crate) mod redis;
 mod watcher;
 
 use std::future::Future;

@@ -1,11 +1,10 @@
 //! What people do to a circuit, done to the library and to the model at once.
 
+use std::fmt::{self, Debug};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use proptest::prelude::*;
-use proptest::sample::Index;
 use purgatory::{
     CircuitBreaker, CircuitBreakerFactory, Clock, Config, ManualClock, Outcome, Permit, Timestamp,
 };
@@ -17,8 +16,8 @@ use crate::model::{Call, Model};
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Acquire,
-    /// Of one of the calls that are out.
-    End(Index, End),
+    /// Of the one with this number of the calls that are out, which are counted over and over.
+    End(usize, End),
     Reset,
     Forward(u64),
     Back(u64),
@@ -34,51 +33,6 @@ pub(crate) enum End {
     Drop,
     Panic,
     Forget,
-}
-
-pub(crate) fn end() -> impl Strategy<Value = End> {
-    prop_oneof![
-        4 => Just(End::Failure),
-        2 => Just(End::Success),
-        1 => any::<bool>().prop_map(End::Settle),
-        1 => Just(End::Ignore),
-        1 => Just(End::Drop),
-        1 => Just(End::Panic),
-        1 => Just(End::Forget),
-    ]
-}
-
-/// While time passes as it should.
-pub(crate) fn ordinary() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        6 => Just(Op::Acquire),
-        4 => (any::<Index>(), end()).prop_map(|(which, end)| Op::End(which, end)),
-        3 => (0..=9_u64).prop_map(Op::Forward),
-        1 => Just(Op::Reset),
-    ]
-}
-
-pub(crate) fn any_op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        20 => ordinary(),
-        1 => (0..=9_u64).prop_map(Op::Back),
-        1 => prop_oneof![Just(Timestamp::MAX), Just(Timestamp::ORIGIN)].prop_map(Op::To),
-    ]
-}
-
-pub(crate) fn config() -> impl Strategy<Value = Config> {
-    let lease = proptest::option::of(1..=12_u64);
-    let threshold = prop_oneof![Just(1), 1..=5_u32];
-    (threshold, 1..=8_u64, 1..=3_u32, 1..=4_u32, lease).prop_map(
-        |(threshold, ttl, probes, successes, lease)| {
-            let config = Config::new()
-                .threshold(threshold)
-                .ttl(Duration::from_nanos(ttl))
-                .half_open_probes(probes)
-                .success_threshold(successes);
-            lease.map_or(config, |lease| config.probe_lease(Duration::from_nanos(lease)))
-        },
-    )
 }
 
 /// A circuit of the library, and what it is to be.
@@ -111,12 +65,12 @@ impl Pair {
         Self { clock, breaker, log, model, out: Vec::new() }
     }
 
-    pub(crate) fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
+    pub(crate) fn apply(&mut self, op: &Op) -> Result<(), Difference> {
         let now = self.clock.now();
         match op {
             Op::Acquire => self.acquire(now)?,
             Op::End(which, end) if !self.out.is_empty() => {
-                let Out { permit, call, .. } = self.out.remove(which.index(self.out.len()));
+                let Out { permit, call, .. } = self.out.remove(which % self.out.len());
                 if let Some(outcome) = end.apply(permit) {
                     self.model.end(&call, outcome, now);
                 }
@@ -136,38 +90,37 @@ impl Pair {
         self.agree()
     }
 
-    fn acquire(&mut self, now: Timestamp) -> Result<(), TestCaseError> {
+    fn acquire(&mut self, now: Timestamp) -> Result<(), Difference> {
         match (self.breaker.acquire(), self.model.acquire(now)) {
             (Ok(permit), Ok(call)) => {
-                prop_assert_eq!(permit.is_probe(), call.probe.is_some());
+                same("a probe", permit.is_probe(), call.probe.is_some())?;
                 self.out.push(Out { permit: permit.into_owned(), call, admitted: now });
+                Ok(())
             }
             (Err(rejected), Err(expected)) => {
-                prop_assert_eq!((rejected.reason(), rejected.retry_after()), expected);
-                prop_assert_eq!(rejected.state(), self.model.state);
+                same("rejected", (rejected.reason(), rejected.retry_after()), expected)?;
+                same("rejected while", rejected.state(), self.model.state)
             }
-            (got, expected) => prop_assert!(false, "expected {expected:?}, got {got:?}"),
+            (got, expected) => Err(Difference::new("admitted", &got, &expected)),
         }
-        Ok(())
     }
 
-    fn agree(&mut self) -> Result<(), TestCaseError> {
+    fn agree(&mut self) -> Result<(), Difference> {
         let (now, model) = (self.clock.now(), &mut self.model);
         let got = self.breaker.snapshot();
-        prop_assert_eq!(self.breaker.state(), got.state);
-        prop_assert_eq!(
+        same("state", self.breaker.state(), got.state)?;
+        same(
+            "state, failures, generation, since, taken at",
             (got.state, got.failures, got.generation, got.since, got.taken_at),
-            (model.state, model.failures, model.generation, model.since, now)
-        );
+            (model.state, model.failures, model.generation, model.since, now),
+        )?;
         let age = now.since_origin().saturating_sub(model.since.since_origin());
-        prop_assert_eq!(got.age(), age);
-        prop_assert_eq!((got.rejected, got.late), (model.rejected, model.late));
-        prop_assert_eq!((got.settings, got.events_dropped), (model.settings, 0));
+        same("age", got.age(), age)?;
+        same("rejected, late", (got.rejected, got.late), (model.rejected, model.late))?;
+        same("settings", got.settings, model.settings)?;
+        same("events dropped", got.events_dropped, 0)?;
         let told = mem::take(&mut model.told);
-        if let Some(log) = &self.log {
-            prop_assert_eq!(log.lines(), told);
-        }
-        Ok(())
+        self.log.as_ref().map_or(Ok(()), |log| same("told", log.lines(), told))
     }
 }
 
@@ -203,3 +156,31 @@ fn panic_with(permit: Permit) {
     });
     let _ = catch_unwind(panic);
 }
+
+/// Where the library does something else than the model.
+pub(crate) struct Difference(String);
+
+impl Difference {
+    fn new(what: &str, got: &impl Debug, expected: &impl Debug) -> Self {
+        Self(format!("{what}: expected {expected:?}, got {got:?}"))
+    }
+}
+
+fn same<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<(), Difference> {
+    if got == expected { Ok(()) } else { Err(Difference::new(what, &got, &expected)) }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// As it is shown.
+impl Debug for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Difference {}

@@ -1,3 +1,7 @@
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+
+pub(crate) mod fuzz;
+
 use quote::quote;
 
 use super::*;

@@ -1,5 +1,9 @@
 //! What is written down can be read, and nothing else can.
 
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+
+pub(crate) mod fuzz;
+
 use super::*;
 use crate::circuit::Ticket;
 use crate::outcome::Outcome;

@@ -15,7 +15,7 @@ mod native;
 #[cfg(feature = "redis-cluster")]
 mod nodes;
 mod place;
-mod python;
+pub(crate) mod python;
 mod scripts;
 #[cfg(test)]
 mod tests;

@@ -45,8 +45,8 @@ mod fields;
 mod number;
 mod overlay;
 mod reading;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,5 +1,8 @@
 //! A server in memory for the tests of the layout, and the two sides that use it.
 
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports))]
+
+pub(crate) mod fuzz;
 mod reading;
 mod sequences;
 mod storm;
@@ -131,7 +134,8 @@ impl Process {
     /// Tells the server something, as often as it takes; `None` if that changes nothing.
     fn tell(&mut self, server: &mut Server, tell: impl FnOnce(&mut Update)) -> Option<Circuit> {
         let update = self.update(server, tell);
-        loop {
+        // Nobody comes in between.
+        for _ in 0..2 {
             let current = self.load(server).unwrap();
             let record = current.as_ref().map(known);
             let applied = update.apply(record.as_ref(), now(server))?;
@@ -142,6 +146,7 @@ impl Process {
                 return swap.stored.record.as_ref().map(|record| known(record).circuit);
             }
         }
+        panic!("{update:?} cannot be written over {server:?}");
     }
 
     /// What there is to tell of the circuit as it is now, with this process's settings, or those stored.

@@ -60,7 +60,7 @@ fn end(server: &mut Server, call: &Call, fails: bool) {
 }
 
 /// What both know who look at a circuit, one of them for the first time.
-fn agree(known: &Circuit, seen: &Circuit, server: &Server) {
+pub(super) fn agree(known: &Circuit, seen: &Circuit, server: &Server) {
     match (known.phase(), seen.phase()) {
         // Probes are known to one process only, and only after the ttl.
         (Phase::HalfOpen(_), Phase::Open { until }) => assert!(*until < now(server)),
