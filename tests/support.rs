@@ -1,6 +1,6 @@
 //! What the tests share.
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, tsan)))]
 pub mod servers;
 
 use std::pin::Pin;
