@@ -1,7 +1,7 @@
 //! What the tests share.
 
 mod log;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, tsan)))]
 pub mod servers;
 
 use std::pin::Pin;

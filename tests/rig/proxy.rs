@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use purgatory_tests::servers::{Engine, Mode, Proxy, Server};
+use purgatory_tests::servers::{Engine, Mode, Proxy, Server, wait_until};
 
 /// The answers are the same on every engine: it is the proxy that is tested here.
 const ENGINE: Engine = Engine::Redis;
@@ -187,6 +187,21 @@ fn a_black_hole_keeps_what_it_has_and_takes_no_more() {
     server.kill();
     assert_ne!(new.end(), Err(ErrorKind::WouldBlock));
     assert!(old.is_silent(), "not even the end of the server is heard");
+}
+
+#[test]
+fn a_black_hole_ends_with_its_client() {
+    let (server, proxy) = server_and_proxy();
+    let clients = || server.ask::<String>(&["CLIENT", "LIST"]).lines().count();
+    let before = clients();
+    let [mut busy, idle] = [Client::known(&proxy), Client::known(&proxy)];
+    proxy.set(Mode::BlackHoleExisting);
+    busy.send("INCR key");
+    assert!(busy.is_silent());
+    assert_eq!(clients(), before + 2);
+    drop((busy, idle));
+    wait_until("the server to be told", LONG, || clients() == before);
+    assert_eq!(server.ask::<Option<i64>>(&["GET", "key"]), None);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub enum Mode {
     /// answers come late if the mode ends before the connection does.
     OneWay,
     /// Lets nothing through on the connections that there are, for ever, whatever the mode is later. They
-    /// stay open. New ones work.
+    /// stay open until their client closes them. New ones work.
     BlackHoleExisting,
 }
 

@@ -27,6 +27,14 @@ enum Way {
     ToClient,
 }
 
+/// Whether something gets through.
+#[derive(Debug, Clone, Copy)]
+enum Open {
+    Mode(Mode),
+    Never,
+    Ended,
+}
+
 impl<'a> Line<'a> {
     /// Connects a client to the server. Without a server, the client is reset.
     pub(super) fn new(
@@ -75,7 +83,18 @@ impl<'a> Line<'a> {
                 Err(_) => return self.end(),
                 Ok(read) => Some(read),
             };
-            let Some(mode) = self.mode_when_open(way) else { return };
+            let mode = match self.mode_when_open(way) {
+                Open::Mode(mode) => mode,
+                // What was read is gone. The client's end is the line's: there is nobody to be silent to.
+                Open::Never if read == Some(0) && way == Way::ToServer => return self.end(),
+                Open::Never => {
+                    if read == Some(0) {
+                        thread::sleep(TICK); // Nothing comes any more; the line ends the other way.
+                    }
+                    continue;
+                }
+                Open::Ended => return,
+            };
             if !matches!(mode, Mode::Cut(_)) {
                 carried = 0;
             }
@@ -111,24 +130,26 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The mode, as soon as it lets something through this way; or nothing, when the line ends.
-    fn mode_when_open(&self, way: Way) -> Option<Mode> {
+    /// The mode, as soon as it lets something through this way.
+    fn mode_when_open(&self, way: Way) -> Open {
         loop {
             if self.ended() {
-                return None;
+                return Open::Ended;
             }
             let (mode, silent) = {
                 let state = self.shared.state();
                 (state.mode, self.number <= state.silent)
             };
+            if silent {
+                return Open::Never;
+            }
             let held = match mode {
-                _ if silent => true,
                 Mode::Hang => true,
                 Mode::OneWay => way == Way::ToClient,
                 _ => false,
             };
             if !held {
-                return Some(mode);
+                return Open::Mode(mode);
             }
             thread::sleep(TICK);
         }

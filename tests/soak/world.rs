@@ -1,0 +1,71 @@
+//! What everybody has to do with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use purgatory_tests::servers::Server;
+
+use crate::circuits::Popularity;
+use crate::gate::{Gate, Phase};
+use crate::instance::Instance;
+use crate::journal::Journal;
+use crate::latency::Latency;
+use crate::service::Service;
+
+/// How many instances share the circuits.
+const INSTANCES: usize = 3;
+
+/// What everybody has to do with.
+pub(crate) struct World {
+    // Before the server: they take their leave of it.
+    pub(crate) instances: Vec<Arc<Instance>>,
+    pub(crate) server: Server,
+    pub(crate) gate: Gate,
+    pub(crate) service: Service,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) popularity: Popularity,
+    pub(crate) operations: AtomicU64,
+    /// Whether the server has lost something in this round.
+    pub(crate) lossy: AtomicBool,
+    latencies: [Latency; 2],
+}
+
+impl World {
+    pub(crate) fn new(server: Server, seed: u64) -> Arc<Self> {
+        let journal = Arc::new(Journal::new(seed));
+        let instance = |number| Instance::new(number, &server, &journal);
+        let instances: Vec<_> = (0..INSTANCES).map(instance).collect();
+        let world = Arc::new(Self {
+            instances,
+            server,
+            gate: Gate::new(),
+            service: Service::new(seed),
+            journal,
+            popularity: Popularity::new(),
+            operations: AtomicU64::new(0),
+            lossy: AtomicBool::new(false),
+            latencies: [Latency::new(), Latency::new()],
+        });
+        for instance in &world.instances {
+            instance.meddler.learn(&world);
+        }
+        world
+    }
+
+    /// How long calls were in the breaker while there were faults, or none.
+    pub(crate) fn latency(&self, faults: bool) -> &Latency {
+        &self.latencies[usize::from(faults)]
+    }
+
+    pub(crate) fn latency_now(&self) -> &Latency {
+        self.latency(self.gate.phase() == Phase::Faults)
+    }
+
+    pub(crate) fn downs(&self) -> u64 {
+        self.instances.iter().map(|instance| instance.recorder.downs()).sum()
+    }
+
+    pub(crate) fn did(&self, operations: u64) {
+        self.operations.fetch_add(operations, Ordering::Relaxed);
+    }
+}
