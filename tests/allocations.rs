@@ -2,12 +2,13 @@
 #![cfg(not(any(loom, shuttle)))]
 
 use std::hint::black_box;
+use std::thread;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, MemoryStorage, Name,
-    circuit_breaker,
+    CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, ManualClock, MemoryStorage,
+    Name, Rejected, State, circuit_breaker,
 };
 
 /// How many allocations so many rounds make, after a first one.
@@ -82,9 +83,109 @@ fn annotated_functions_do_not_allocate() {
 }
 
 #[test]
+fn annotated_functions_that_are_rejected_do_not_allocate() {
+    /// With nothing on the heap, as the error that it is made into would be the user's own to pay.
+    #[derive(Debug)]
+    struct Failed(#[allow(dead_code)] Option<Rejected>); // Kept, as a user would keep it.
+
+    impl From<Rejected> for Failed {
+        fn from(rejected: Rejected) -> Self {
+            Self(Some(rejected))
+        }
+    }
+
+    #[circuit_breaker("rejections of a fn", threshold = 1, ttl = "1h")]
+    fn work() -> Result<u8, Failed> {
+        Err(Failed(None))
+    }
+
+    #[circuit_breaker("rejections of an async fn", threshold = 1, ttl = "1h")]
+    async fn work_async() -> Result<u8, Failed> {
+        Err(Failed(None))
+    }
+
+    let rejected = |result: Result<u8, Failed>| assert!(result.unwrap_err().0.is_some());
+    work().unwrap_err();
+    assert_eq!(allocations(|| rejected(work())), 0);
+    futures_executor::block_on(work_async()).unwrap_err();
+    assert_eq!(allocations(|| rejected(futures_executor::block_on(work_async()))), 0);
+}
+
+#[test]
+fn what_nobody_listens_to_does_not_allocate() {
+    let clock = ManualClock::new();
+    let factory = CircuitBreakerFactory::builder().clock(clock.clone()).build().unwrap();
+    let config = Config::new().threshold(2).ttl(Duration::from_secs(1));
+    let breaker = factory.get_breaker_with("allocations", config).unwrap();
+    let trip = || {
+        let late = breaker.acquire().unwrap();
+        breaker.acquire().unwrap().failure();
+        breaker.acquire().unwrap().failure();
+        assert_eq!(breaker.state(), State::Open);
+        late.failure();
+        breaker.acquire().unwrap_err();
+    };
+    let reset = || {
+        trip();
+        breaker.reset();
+    };
+    assert_eq!(allocations(reset), 0);
+    let recover = || {
+        trip();
+        clock.advance(Duration::from_secs(2));
+        let probe = breaker.acquire().unwrap();
+        breaker.acquire().unwrap_err();
+        probe.success();
+        assert_eq!(breaker.state(), State::Closed);
+    };
+    // The list of the probes that are out, once in a half-open state.
+    assert!(allocations(recover) <= 1000);
+    // One that disagrees with the settings in force, which is an event as well.
+    assert_eq!(allocations(|| drop(factory.get_breaker("allocations").unwrap())), 0);
+    assert_eq!(
+        allocations(|| drop(factory.get_breaker_with("allocations", Config::new().threshold(7)))),
+        0
+    );
+}
+
+#[test]
 fn looking_a_breaker_up_does_not_allocate() {
+    #[circuit_breaker(name = tenant)]
+    fn work(tenant: &str) -> std::io::Result<usize> {
+        Ok(tenant.len())
+    }
+
     let factory = CircuitBreakerFactory::new();
-    assert_eq!(allocations(|| drop(factory.get_breaker(black_box("allocations")).unwrap())), 0);
+    let early = format!("tenant {}", 1);
+    ["allocations", &early].iter().for_each(|name| drop(factory.get_breaker(name).unwrap()));
+    // One whose name comes after those that are kept for good, see purgatory/src/name.rs.
+    (0..5000).for_each(|id| drop(factory.get_breaker(&format!("before {id}")).unwrap()));
+    let late = format!("tenant {}", 2);
+    for name in ["allocations", &early, &late] {
+        let name = black_box(name);
+        assert_eq!(allocations(|| drop(factory.get_breaker(name).unwrap())), 0, "{name}");
+        assert_eq!(allocations(|| drop(factory.get_breaker_with(name, Config::new()).unwrap())), 0);
+        assert_eq!(allocations(|| drop(factory.find(name).unwrap())), 0, "{name}");
+        assert_eq!(allocations(|| drop(work(name))), 0, "{name}");
+    }
+}
+
+#[test]
+fn closed_calls_of_a_shared_circuit_do_not_allocate() {
+    let factory = CircuitBreakerFactory::builder().storage(MemoryStorage::new()).build().unwrap();
+    let breaker = factory.get_breaker("allocations").unwrap();
+    while !breaker.snapshot().shared.unwrap().in_sync {
+        thread::yield_now();
+    }
+    assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, u8>(black_box(1))))), 0);
+    assert_eq!(allocations(|| breaker.acquire().unwrap().success()), 0);
+    assert_eq!(
+        allocations(|| {
+            let call = breaker.call_async(async || Ok::<_, u8>(black_box(1)));
+            let _ = futures_executor::block_on(call);
+        }),
+        0
+    );
 }
 
 #[test]

@@ -12,6 +12,6 @@ mod attribute_lints;
 mod attribute_methods;
 mod attribute_names;
 mod attribute_shapes;
-mod attribute_size;
 mod attribute_support;
 mod attribute_verdict;
+mod sizes;
