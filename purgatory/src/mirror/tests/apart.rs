@@ -316,3 +316,61 @@ fn a_reset_right_after_a_trip_wins() {
         assert_eq!((rig.state(), rig.stored().generation()), ('C', 2), "repeated: {repeated}");
     }
 }
+
+#[test]
+fn a_failure_long_after_the_start_is_not_old() {
+    let mut rig = Rig::new();
+    rig.wait(TTL * 10);
+    rig.fail();
+    // Without a record, for as long as it is of use.
+    rig.down();
+    rig.wait(TTL);
+    rig.serve();
+    assert_eq!(rig.mirror.tally(), Tally { recorded: 1, discarded: 0 });
+    rig.fail();
+    rig.down();
+    rig.wait(TTL + Duration::from_nanos(1));
+    rig.serve();
+    assert_eq!(rig.mirror.tally(), Tally { recorded: 1, discarded: 1 });
+}
+
+#[test]
+fn a_trip_that_nobody_knows_of_is_a_generation_of_its_own() {
+    let mut rig = Rig::new();
+    rig.down();
+    (0..3).for_each(|_| rig.fail());
+    // That a call is turned away changes nothing of it.
+    let turned_away = rig.mirror.acquire(rig.now, Stage::First);
+    assert!(matches!(turned_away, Acquired::Answer(Err(_), None)));
+    rig.serve();
+    assert_eq!((rig.state(), rig.stored().generation()), ('O', 1));
+}
+
+#[test]
+fn processes_that_are_on_their_own_do_not_probe_in_step() {
+    let open = |seed| {
+        let mut rig = Rig::new();
+        rig.mirror.draw_writer(seed);
+        rig.down();
+        (0..3).for_each(|_| rig.fail());
+        let Phase::Open { until } = *rig.mirror.circuit().phase() else { panic!("it has tripped") };
+        until.since(rig.now)
+    };
+    let open: Vec<Duration> = (0..100).map(open).collect();
+    assert!(open.iter().all(|open| (TTL..TTL * 5 / 4).contains(open)), "{open:?}");
+    let (first, last) = (open.iter().min().unwrap(), open.iter().max().unwrap());
+    assert!(*first < TTL * 21 / 20 && *last > TTL * 6 / 5, "from {first:?} to {last:?}");
+}
+
+#[test]
+fn a_writer_has_twelve_digits_at_most() {
+    let mut rig = Rig::new();
+    let writer = |seed| {
+        rig.mirror.draw_writer(seed);
+        rig.mirror.next_id.writer
+    };
+    let writers: Vec<u64> = (0..100).map(writer).collect();
+    assert!(writers.iter().all(|writer| writer >> 48 == 0), "{writers:x?}");
+    // And not many fewer.
+    assert!(writers.iter().any(|writer| writer >> 47 == 1), "{writers:x?}");
+}
