@@ -8,6 +8,8 @@ mod pair;
 mod random;
 #[path = "properties/script.rs"]
 mod script;
+#[path = "../fuzz/seeds.rs"]
+mod seeds;
 
 use std::time::Duration;
 

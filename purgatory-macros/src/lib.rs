@@ -8,6 +8,7 @@ mod errors;
 mod expand;
 mod item;
 #[cfg(test)]
+#[path = "../../fuzz/seeds.rs"]
 mod seeds;
 
 /// Puts a circuit breaker around a function, see `purgatory::circuit_breaker`.

@@ -168,6 +168,7 @@ mod record;
 mod registry;
 mod rules;
 #[cfg(all(test, feature = "storage"))]
+#[path = "../../fuzz/seeds.rs"]
 mod seeds;
 mod snapshot;
 mod state;

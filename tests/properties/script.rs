@@ -63,12 +63,5 @@ fn number(byte: u8) -> u64 {
 
 #[test]
 fn seeds_are_the_same_to_both() {
-    let folder = format!("{}/../fuzz/seeds/ops", env!("CARGO_MANIFEST_DIR"));
-    let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
-    assert!(!seeds.is_empty());
-    for seed in seeds {
-        let path = seed.unwrap().path();
-        println!("{}", path.display());
-        check(&std::fs::read(path).unwrap());
-    }
+    crate::seeds::replay("ops", check);
 }
