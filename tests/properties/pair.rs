@@ -42,6 +42,8 @@ pub(crate) struct Pair {
     pub(crate) log: Option<Log>,
     model: Model,
     pub(crate) out: Vec<Out>,
+    /// Nobody settles these. Really forgotten, each would keep its circuit after the history is over.
+    forgotten: Vec<Permit>,
 }
 
 pub(crate) struct Out {
@@ -62,7 +64,7 @@ impl Pair {
             factory.add_listener(log.clone());
         }
         let model = Model::new(breaker.settings(), clock.now());
-        Self { clock, breaker, log, model, out: Vec::new() }
+        Self { clock, breaker, log, model, out: Vec::new(), forgotten: Vec::new() }
     }
 
     pub(crate) fn apply(&mut self, op: &Op) -> Result<(), Difference> {
@@ -71,7 +73,7 @@ impl Pair {
             Op::Acquire => self.acquire(now)?,
             Op::End(which, end) if !self.out.is_empty() => {
                 let Out { permit, call, .. } = self.out.remove(which % self.out.len());
-                if let Some(outcome) = end.apply(permit) {
+                if let Some(outcome) = end.apply(permit, &mut self.forgotten) {
                     self.model.end(&call, outcome, now);
                 }
             }
@@ -126,7 +128,7 @@ impl Pair {
 
 impl End {
     /// What the circuit is told, if it is.
-    pub(crate) fn apply(self, permit: Permit) -> Option<Outcome> {
+    fn apply(self, permit: Permit, forgotten: &mut Vec<Permit>) -> Option<Outcome> {
         match self {
             Self::Success => permit.success(),
             Self::Failure => permit.failure(),
@@ -135,7 +137,7 @@ impl End {
             Self::Ignore => permit.ignore(),
             Self::Drop => drop(permit),
             Self::Panic => panic_with(permit),
-            Self::Forget => mem::forget(permit),
+            Self::Forget => forgotten.push(permit),
         }
         match self {
             Self::Success | Self::Settle(true) => Some(Outcome::Success),
