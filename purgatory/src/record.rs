@@ -235,6 +235,11 @@ impl Ring {
         self.0.iter().any(|last| last.writer == id.writer && last.sequence >= id.sequence)
     }
 
+    /// Who made the record what it is.
+    pub(crate) fn newest_writer(&self) -> Option<u64> {
+        self.0.last().map(|last| last.writer)
+    }
+
     pub(crate) fn push(&mut self, id: UpdateId) {
         self.0.retain(|last| last.writer != id.writer);
         self.0.push(id);

@@ -30,6 +30,12 @@ impl Mirror {
                 self.told.garbled = false;
                 self.told.newer = false;
                 self.adopt_settings(&record, told);
+                if self.decision.is_some()
+                    && record.ring.newest_writer() == Some(self.next_id.writer)
+                {
+                    // It was decided after what is there, also if the clocks do not say so.
+                    self.generation = record.circuit.generation();
+                }
                 if !self.holds_out(&record.circuit, offset) {
                     self.follow(&record, ours, offset, now, told);
                 }

@@ -33,12 +33,6 @@ impl Mirror {
             self.reconcile(&ring_has, now);
         }
         let ours = arrived && !sent.again;
-        if let (true, Some(Decision::Reset { .. }), Some(Read::Known(record))) =
-            (arrived, self.decision, &read)
-        {
-            // It came after what was sent, also if the clock has not moved since.
-            self.generation = record.circuit.generation();
-        }
         // A push that came first told of more than this answer, and may not have been followed: read again.
         let version = stored.record.as_ref().map_or(0, |record| record.version);
         let overtaken = version < sent.pushed;

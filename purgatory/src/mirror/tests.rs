@@ -1,6 +1,7 @@
 //! What one process makes of its storage, step by step.
 
 mod apart;
+mod resets;
 
 use super::*;
 use crate::bump::rewrite;

@@ -15,49 +15,6 @@ fn failures(rig: &Rig) -> (u32, u32) {
 }
 
 #[test]
-fn a_reset_of_a_circuit_that_is_closed_is_told() {
-    let mut rig = Rig::new();
-    (0..2).for_each(|_| rig.fail());
-    rig.serve();
-    // What is on its way does not know of it.
-    rig.mirror.doubt();
-    let request = rig.next().unwrap();
-    let late = rig.perform(request);
-    rig.mirror.reset(rig.now);
-    rig.answer(late);
-    assert_eq!(failures(&rig), (0, 2));
-    rig.serve();
-    assert_eq!(failures(&rig), (0, 0));
-    assert_eq!(rig.stored().generation(), 1, "what was admitted before is late");
-}
-
-#[test]
-fn a_reset_takes_back_what_was_sent_and_not_answered() {
-    for when in ["before it is lost", "when it is lost", "before it is repeated"] {
-        let mut rig = Rig::new();
-        (0..3).for_each(|_| rig.fail());
-        let _lost = rig.next().unwrap();
-        let reset = |rig: &mut Rig, now| {
-            if when == now {
-                rig.mirror.reset(rig.now);
-            }
-        };
-        reset(&mut rig, "before it is lost");
-        rig.down();
-        reset(&mut rig, "when it is lost");
-        let load = rig.next().unwrap();
-        let stored = rig.perform(load);
-        rig.answer(stored);
-        reset(&mut rig, "before it is repeated");
-        assert_eq!(rig.state(), 'C', "{when}");
-        rig.serve();
-        assert_eq!(rig.state(), 'C', "{when}");
-        assert_eq!(rig.stored().state(), crate::state::State::Closed, "{when}");
-        assert_eq!(rig.mirror.tally(), Tally { recorded: 0, discarded: 3 });
-    }
-}
-
-#[test]
 fn who_begins_in_strict_consistency_reads_first() {
     let mut rig = strict();
     let record = rig.put('O', 1);
@@ -289,32 +246,6 @@ fn a_flush_waits_for_a_place_to_be_given_back() {
     assert!(!rig.mirror.has_arrived(owed));
     rig.serve();
     assert!(rig.mirror.has_arrived(owed));
-}
-
-#[test]
-fn a_reset_right_after_a_trip_wins() {
-    for repeated in [false, true] {
-        let mut rig = Rig::new();
-        rig.put('C', 0);
-        rig.mirror.doubt();
-        rig.serve();
-        (0..3).for_each(|_| rig.fail());
-        let mut request = rig.next().unwrap();
-        if repeated {
-            rig.down();
-            let load = rig.next().unwrap();
-            let stored = rig.perform(load);
-            rig.answer(stored);
-            request = rig.next().unwrap();
-        }
-        let stored = rig.perform(request);
-        // Others have heard of the trip. The clock has not moved since.
-        rig.mirror.reset(rig.now);
-        rig.answer(stored);
-        assert_eq!(rig.state(), 'C', "repeated: {repeated}");
-        rig.serve();
-        assert_eq!((rig.state(), rig.stored().generation()), ('C', 2), "repeated: {repeated}");
-    }
 }
 
 #[test]
