@@ -1,6 +1,6 @@
 //! How a mirror follows its storage.
 
-use super::{Mirror, Notice, Sync, Told};
+use super::{Mirror, Notice, Parcel, Sync, Told};
 use crate::circuit::{Circuit, Effect, Phase};
 use crate::clock::Timestamp;
 use crate::event::Cause;
@@ -152,9 +152,9 @@ impl Mirror {
             false => now.saturating_add(end.since(there).min(at_most)),
         };
         match record.circuit.phase() {
-            Phase::Closed { failures } => {
-                Phase::Closed { failures: self.after(*failures, &record.ring) }
-            }
+            Phase::Closed { failures } => Phase::Closed {
+                failures: self.after(*failures, record.circuit.generation(), &record.ring),
+            },
             Phase::Open { until } => {
                 let open = until.since(record.circuit.since());
                 Phase::Open { until: local(*until, open) }
@@ -175,11 +175,13 @@ impl Mirror {
         }
     }
 
-    /// So many failures, and on top of them those that are not in the record with that ring.
-    fn after(&self, failures: u32, ring: &Ring) -> u32 {
+    /// So many failures, and on top of them those that are not in the record of that generation, with that
+    /// ring.
+    fn after(&self, failures: u32, generation: u64, ring: &Ring) -> u32 {
         let sent = self.sent.as_ref().and_then(|sent| sent.parcel);
         let parcels = [self.retry, sent].into_iter().flatten();
-        let missing = parcels.filter(|p| !p.moot && !ring.has(p.id)).map(|p| p.run);
+        let counts = |p: &Parcel| p.generation == generation && !p.moot && !ring.has(p.id);
+        let missing = parcels.filter(counts).map(|p| p.run);
         missing.chain([self.run]).fold(failures, |failures, run| run.after(failures))
     }
 
@@ -187,7 +189,7 @@ impl Mirror {
     fn adopt_nothing(&mut self, now: Timestamp) {
         match *self.circuit.phase() {
             Phase::Closed { .. } => {
-                let failures = self.after(0, &Ring::default());
+                let failures = self.after(0, self.generation, &Ring::default());
                 self.circuit.correct(Phase::Closed { failures });
                 if self.options.registers && self.base.is_none() {
                     self.decision.get_or_insert(Decision::Register);
