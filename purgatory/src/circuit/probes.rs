@@ -34,7 +34,7 @@ impl Probes {
         id: Option<ProbeId>,
         settings: &Settings,
     ) -> Result<ProbeId, Timestamp> {
-        if self.busy_until(settings).is_some_and(|until| now > until) {
+        if self.busy_until(settings).is_some() {
             self.out.retain(|lease| now <= lease.end);
         }
         if let Some(until) = self.busy_until(settings) {

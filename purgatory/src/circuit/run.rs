@@ -41,7 +41,7 @@ impl Run {
     pub(crate) fn then(self, next: Self) -> Self {
         let total = self.total + next.total;
         if self.reset {
-            Self { reset: true, tail: next.after(self.tail), total, ..self }
+            Self { tail: next.after(self.tail), total, ..self }
         } else {
             Self { head: self.head.saturating_add(next.head), total, ..next }
         }

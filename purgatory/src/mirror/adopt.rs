@@ -1,5 +1,7 @@
 //! How a mirror follows its storage.
 
+use std::time::Duration;
+
 use super::{Mirror, Notice, Parcel, Sync, Told};
 use crate::circuit::{Circuit, Effect, Phase};
 use crate::clock::Timestamp;
@@ -145,12 +147,7 @@ impl Mirror {
     /// What the record says, in the factory's time, with what the storage does not have yet. However the
     /// clocks are set, no time left is longer than it can be.
     fn localised(&self, record: &Record, offset: Offset, now: Timestamp) -> Phase {
-        let there = offset.to_store(now);
-        let local = |end: Timestamp, at_most| match end < there {
-            // Over, also if it is asked at this very moment.
-            true => offset.to_local(end),
-            false => now.saturating_add(end.since(there).min(at_most)),
-        };
+        let local = |end, at_most: Duration| offset.to_local(end).min(now.saturating_add(at_most));
         match record.circuit.phase() {
             Phase::Closed { failures } => Phase::Closed {
                 failures: self.after(*failures, record.circuit.generation(), &record.ring),

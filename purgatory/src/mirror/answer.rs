@@ -38,7 +38,7 @@ impl Mirror {
         let overtaken = version < sent.pushed;
         self.stale |= overtaken;
         let known = self.base.as_ref().map_or(0, |base| base.version);
-        if !(overtaken && version < known && known <= sent.pushed) {
+        if !(version < known && known <= sent.pushed) {
             self.base = stored.record;
             self.adopt(read, ours, offset, now, &mut told);
         }

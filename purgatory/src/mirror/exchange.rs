@@ -59,10 +59,7 @@ impl Mirror {
 
     /// Whether there are only outcomes that may gather for a while.
     fn lingers(&self) -> bool {
-        let only_run = self.retry.is_none()
-            && self.decision.is_none()
-            && self.outcomes.is_empty()
-            && self.ask.is_none();
+        let only_run = self.decision.is_none() && self.outcomes.is_empty() && self.ask.is_none();
         // What was counted here and elsewhere may be enough, though here it was not.
         let may_trip = self.circuit.failures() >= self.circuit.settings().threshold;
         self.lingering && only_run && !may_trip
