@@ -107,7 +107,15 @@ mod tests {
             .into_iter()
             .flat_map(|generation| [true, false].map(|clean| View::Closed { generation, clean }));
         for view in closed.chain(refusing).chain([View::Probing]) {
-            assert_eq!(Word::new(view).view(), view);
+            let word = Word::new(View::Probing);
+            word.publish(view);
+            assert_eq!(word.view(), view);
+            for generation in generations {
+                let clean = View::Closed { generation, clean: true };
+                let failing = View::Closed { generation, clean: false };
+                assert_eq!(word.is_clean(generation), view == clean);
+                assert_eq!(word.closed() == Some(generation), view == clean || view == failing);
+            }
             // The model of loom takes this value for "nothing", see sync.rs.
             assert_ne!(encode(view), u64::MAX);
         }

@@ -1,6 +1,9 @@
 //! What one process makes of its storage, step by step.
 
 mod apart;
+mod calls;
+mod following;
+mod gathering;
 mod resets;
 
 use super::*;
@@ -12,6 +15,9 @@ use crate::storage::Stored;
 use crate::waiter::Waiting;
 
 const TTL: Duration = Duration::from_secs(1);
+
+/// Those of the rig, as they are written down.
+const SETTINGS: &str = "3:1000000:1:1:1000000";
 
 /// A mirror and its storage, by one clock.
 struct Rig {
@@ -55,8 +61,7 @@ impl Rig {
     /// What another process writes.
     fn put(&mut self, state: char, generation: u64) -> Versioned {
         let (since, open) = (self.now.nanos() / 1_000, if state == 'O' { 1_000_000 } else { 0 });
-        let settings = "3:1000000:1:1:1000000";
-        self.write(format!("1 {state} {generation} {since} {open} 0 {settings} 0 - -").as_bytes())
+        self.write(format!("1 {state} {generation} {since} {open} 0 {SETTINGS} 0 - -").as_bytes())
     }
 
     fn answer(&mut self, stored: Stored) -> Told {
@@ -67,12 +72,20 @@ impl Rig {
         self.mirror.pushed(record, Offset::default(), self.now)
     }
 
+    fn exchange(&mut self) -> Told {
+        let request = self.next().expect("there is something to ask");
+        let stored = self.perform(request);
+        self.answer(stored)
+    }
+
     /// Requests and answers, until there is no more to ask.
     fn serve(&mut self) {
-        while let Some(request) = self.next() {
+        for _ in 0..10 {
+            let Some(request) = self.next() else { return };
             let stored = self.perform(request);
             self.answer(stored);
         }
+        panic!("it asks for ever");
     }
 
     fn wait(&mut self, time: Duration) {
@@ -158,6 +171,7 @@ fn a_push_that_was_left_for_the_answer_is_looked_for() {
     let push = rig.write(tripped.as_bytes());
     rig.push(push);
     rig.answer(answer);
+    assert_eq!(rig.mirror.snapshot().version, Some(1), "what it says is followed");
     rig.serve();
     assert_eq!(rig.state(), 'O');
 }
@@ -166,12 +180,15 @@ fn a_push_that_was_left_for_the_answer_is_looked_for() {
 fn a_push_while_the_storage_is_read_for_the_first_time_is_not_missed() {
     let mut rig = Rig::new();
     rig.put('C', 0);
+    rig.mirror.doubt();
+    rig.serve();
     rig.down();
     let request = rig.next().unwrap();
     let late = rig.perform(request);
     let newer = rig.put('O', 1);
     rig.push(newer);
     rig.answer(late);
+    assert!(rig.mirror.is_synced());
     rig.serve();
     assert_eq!(rig.state(), 'O');
 }

@@ -111,6 +111,20 @@ fn a_line_cut_short_or_with_more_is_no_record() {
 }
 
 #[test]
+fn what_is_longer_than_any_record_is_none() {
+    let long = |len: usize| {
+        let line = Dice(5).record().encode();
+        let (format, rest) = line.split_at(2);
+        let (state, rest) = rest.split_at(2);
+        // Zeros in front of a number change nothing.
+        format!("{format}{state}{}{rest}", "0".repeat(len - line.len()))
+    };
+    assert_eq!(decode(&long(MAX_LEN)), Read::Known(Dice(5).record()));
+    assert_eq!(decode(&long(MAX_LEN + 1)), Read::Garbled);
+    assert_eq!(decode(&long(MAX_LEN + 2)), Read::Garbled);
+}
+
+#[test]
 fn any_bytes_are_read_as_something() {
     let mut dice = Dice(4);
     for _ in 0..20_000 {

@@ -165,6 +165,33 @@ fn after_the_clock_was_set_back_one_period_begins_anew() {
 }
 
 #[test]
+fn what_began_at_this_very_moment_does_not_begin_anew() {
+    let asks = Update { ask: Some(probe(1)), ..update(1, 1) };
+    changes_nothing(&asks, open(1, 5, 1005), 5);
+    let longest = half_open(2, 5, &[(2, 2005)]);
+    changes_nothing(&asks, longest, 5);
+}
+
+#[test]
+fn what_others_counted_trips_with_the_next_failure() {
+    // More than the threshold: theirs is higher.
+    let many = closed(1, 0, 5);
+    let mut run = Run::default();
+    run.push(Outcome::Success);
+    assert_eq!(applied(&Update { run, ..update(1, 1) }, many.clone(), 1), closed(1, 0, 0));
+    let fails = Update { run: failures(1), ..update(1, 1) };
+    assert_eq!(applied(&fails, many, 1), open(2, 1, 1001));
+}
+
+#[test]
+fn whoever_writes_leaves_its_settings() {
+    let settings = Config::new().threshold(50).resolve();
+    let theirs = Circuit::restored(settings, 1, at(0), Phase::Closed { failures: 0 });
+    let fails = Update { run: failures(3), ..update(1, 1) };
+    assert_eq!(applied(&fails, theirs, 1), open(2, 1, 1001));
+}
+
+#[test]
 fn only_what_others_must_know_is_announced() {
     let announced = |update: Update, circuit| {
         update.apply(Some(&Record::new(circuit)), at(1)).unwrap().announce

@@ -1,0 +1,128 @@
+//! What calls get, and what comes of what they came to.
+
+use super::*;
+use crate::circuit::Effect;
+use crate::error::Reason;
+use crate::event::Change;
+use crate::state::State;
+use crate::waiter::Verdict;
+
+fn ticket(rig: &mut Rig) -> Ticket {
+    match rig.mirror.acquire(rig.now, Stage::First) {
+        Acquired::Answer(Ok(ticket), _) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(rig: &mut Rig, stage: Stage) -> Refusal {
+    match rig.mirror.acquire(rig.now, stage) {
+        Acquired::Answer(Err(refusal), None) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_waits_no_longer_than_the_storage_may_take() {
+    let (operation, probe) = (Duration::from_secs(7), Duration::from_secs(2));
+    let mut rig = Rig::new();
+    for (consistency, patience) in
+        [(Consistency::Mirror, probe), (Consistency::Strict, operation + probe)]
+    {
+        let options = StorageOptions::new().operation_timeout(operation).probe_wait(probe);
+        rig.mirror.options = options.consistency(consistency);
+        assert_eq!(rig.mirror.patience(), patience);
+    }
+}
+
+#[test]
+fn until_its_time_has_passed_an_open_circuit_asks_nobody() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL);
+    let refused = Refusal { reason: Reason::Open, until: rig.now };
+    assert_eq!(refusal(&mut rig, Stage::First), refused);
+    rig.wait(Duration::from_nanos(1));
+    let _asks = rig.ask();
+}
+
+#[test]
+fn one_call_asks_and_the_others_are_refused() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL * 2);
+    // Who has waited is told what is known by now.
+    refusal(&mut rig, Stage::Last);
+    let _asks = rig.ask();
+    refusal(&mut rig, Stage::First);
+}
+
+#[test]
+fn what_was_admitted_before_a_trip_counts_nowhere() {
+    let mut rig = Rig::new();
+    let late = [ticket(&mut rig), ticket(&mut rig)];
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    let told = Settled { effect: Some(Effect::Late), change: None };
+    assert_eq!(rig.mirror.settle(late[0], Outcome::Failure, || rig.now), told);
+    let closed = rig.put('C', 2);
+    rig.push(closed);
+    assert_eq!(rig.mirror.settle(late[1], Outcome::Failure, || rig.now), told);
+    assert_eq!((rig.state(), rig.mirror.pending()), ('C', 0));
+}
+
+#[test]
+fn a_probe_of_a_time_that_is_over_is_late() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL * 2);
+    let _asks = rig.ask();
+    let [(_, Verdict::Granted(probe))] = rig.exchange().verdicts[..] else {
+        panic!("leave is given");
+    };
+    // It takes long: others have failed since, and probe again.
+    let again = rig.put('H', 9);
+    rig.push(again.clone());
+    assert_eq!(rig.state(), 'H');
+    let told = Settled { effect: Some(Effect::Late), change: None };
+    assert_eq!(rig.mirror.settle(probe, Outcome::Failure, || rig.now), told);
+    rig.serve();
+    assert_eq!(rig.record, Some(again), "nothing was told");
+}
+
+#[test]
+fn what_a_probe_comes_to_is_for_a_process_that_is_alone_to_say() {
+    for (outcome, state) in [(Outcome::Success, 'C'), (Outcome::Failure, 'O')] {
+        let mut rig = Rig::new();
+        rig.down();
+        (0..3).for_each(|_| rig.fail());
+        rig.wait(TTL * 2);
+        let probe = ticket(&mut rig);
+        assert!(rig.mirror.settle(probe, outcome, || rig.now).change.is_some());
+        assert_eq!(rig.state(), state);
+    }
+}
+
+#[test]
+fn a_change_elsewhere_is_told_and_what_stays_as_it_is_is_not() {
+    let mut rig = Rig::new();
+    let open = rig.put('O', 1);
+    let told = rig.push(open).notices;
+    let [Notice::Change(Change { from, to, .. })] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((*from, *to), (State::Closed, State::Open));
+    let open = rig.put('O', 3);
+    assert!(rig.push(open).notices.is_empty());
+}
+
+#[test]
+fn only_those_who_have_waited_long_enough_go_on() {
+    let mut rig = Rig::new();
+    rig.mirror.options = StorageOptions::new().consistency(Consistency::Strict);
+    let _first = rig.ask();
+    let wait = rig.mirror.begins_to_wait();
+    let _second = rig.ask();
+    assert_eq!(wait, [Wait::Read(1)]);
+    assert_eq!(rig.mirror.give_up(wait[0]).verdicts.len(), 1);
+}
