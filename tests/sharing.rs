@@ -2,10 +2,18 @@
 
 mod fleet;
 
-use purgatory::storage::StorageError;
-use purgatory::{Config, Reason, State};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 
-use self::fleet::{Fleet, millis, settled};
+use purgatory::storage::StorageError;
+use purgatory::{Config, Reason, State, circuit_breaker};
+use purgatory_tests::poll_once;
+use tokio::time::timeout;
+
+use self::fleet::{Fleet, Process, millis, settled};
+
+type BoxFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
 
 /// Lets everything that is under way arrive.
 async fn pause() {
@@ -96,4 +104,66 @@ async fn away_from_the_storage_each_goes_on_alone_and_merges_when_it_is_back() {
     tokio::time::sleep(millis(500)).await;
     assert_eq!([here.state(), there.state()], [State::Open; 2]);
     assert!(settled(&here.factory).await);
+}
+
+#[circuit_breaker("payments")]
+async fn pay(result: io::Result<()>) -> io::Result<()> {
+    pause().await;
+    result
+}
+
+#[circuit_breaker("payments", on_cancel = failure)]
+async fn pay_in_time() -> io::Result<()> {
+    pause().await;
+    Ok(())
+}
+
+/// Processes whose circuit is open, and its time has passed.
+async fn due(fleet: &Fleet) -> [Process; 2] {
+    let processes = fleet.processes(Config::new().threshold(1).ttl(millis(1000)));
+    pause().await;
+    processes[0].breaker.acquire().unwrap().failure();
+    tokio::time::sleep(millis(1001)).await;
+    processes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_for_leave_is_the_probe() {
+    let failed = || Err(io::ErrorKind::TimedOut.into());
+    for (result, state) in [(Ok(()), State::Closed), (failed(), State::Open)] {
+        let fleet = Fleet::new();
+        let [here, there] = due(&fleet).await;
+        let ok = result.is_ok();
+        assert_eq!(here.factory.scope_async(pay(result)).await.is_ok(), ok);
+        pause().await;
+        assert_eq!([here.state(), there.state()], [state; 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_fails_only_if_it_was_admitted_and_is_told_to() {
+    for (admitted, fails, state) in [
+        (false, false, State::HalfOpen),
+        (false, true, State::HalfOpen),
+        (true, false, State::HalfOpen),
+        (true, true, State::Open),
+    ] {
+        let fleet = Fleet::new();
+        let [here, there] = due(&fleet).await;
+        let mut call = match fails {
+            true => Box::pin(here.factory.scope_async(pay_in_time())) as BoxFuture<'_>,
+            false => Box::pin(here.factory.scope_async(pay(Ok(())))),
+        };
+        if admitted {
+            assert!(timeout(millis(10), &mut call).await.is_err());
+        } else {
+            assert!(poll_once(Pin::new(&mut call)).is_pending());
+        }
+        drop(call);
+        pause().await;
+        let case = format!("admitted: {admitted}, fails: {fails}");
+        assert_eq!([here.state(), there.state()], [state; 2], "{case}");
+        let next = there.breaker.acquire_async().await.is_ok();
+        assert_eq!(next, state == State::HalfOpen, "{case}");
+    }
 }
