@@ -267,6 +267,31 @@ fn a_panic_while_the_future_is_made_is_a_failure() {
     assert_eq!(breaker.snapshot().failures, 1);
 }
 
+/// What a permit says is what it comes to; only what says nothing is asked whether the thread panics.
+#[test]
+fn a_permit_that_is_settled_in_a_panic_keeps_to_what_it_says() {
+    struct Settles(Option<Permit>, fn(Permit));
+    impl Drop for Settles {
+        fn drop(&mut self) {
+            self.1(self.0.take().unwrap());
+        }
+    }
+
+    let cases: [(fn(Permit), u32); 4] =
+        [(Permit::ignore, 0), (Permit::success, 0), (Permit::failure, 1), (drop, 1)];
+    for (settle, failures) in cases {
+        let world = World::new();
+        let breaker = world.breaker(Config::new());
+        let settles = Settles(Some(breaker.acquire().unwrap().into_owned()), settle);
+        let call = AssertUnwindSafe(|| {
+            let _settles = settles;
+            panic_any("elsewhere");
+        });
+        catch_unwind(call).unwrap_err();
+        assert_eq!(breaker.snapshot().failures, failures);
+    }
+}
+
 /// Only needed as a type.
 #[derive(Debug)]
 struct Failed;

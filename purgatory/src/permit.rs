@@ -149,7 +149,7 @@ impl<B: Borrow<CircuitBreaker>> Permit<B> {
         self.end(Outcome::Failure);
     }
 
-    /// The call says nothing about the dependency. Dropping the permit does the same, less plainly.
+    /// The call says nothing about the dependency. Dropping the permit does the same, but in a panic.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
