@@ -127,7 +127,8 @@ impl Config {
     /// [`Config::MAX_TTL`].
     ///
     /// A probe that has not reported by then may still do so, and counts; but another call may be
-    /// admitted in its place. So a probe that never comes back cannot keep its circuit half-open.
+    /// admitted in its place. So a probe that never comes back cannot keep its circuit half-open. If the
+    /// circuit is shared, a probe whose place was given away has nothing to say any more.
     ///
     /// ```
     /// # use purgatory::Config;
