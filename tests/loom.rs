@@ -1,6 +1,6 @@
 //! Every interleaving of a few threads, within loom's bounds.
 //!
-//! Run with `RUSTFLAGS="--cfg loom"`, and again with `--cfg loom_cas` added (see
+//! Run with `RUSTFLAGS="--cfg loom"`, and again with `PURGATORY_LOOM_EXCHANGES` set (see
 //! `purgatory/src/sync.rs`). Each model says which endings it must have seen: an exploration that
 //! skipped the race would prove nothing.
 #![cfg(loom)]

@@ -40,12 +40,18 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 #[cfg(loom)]
 mod modelled {
+    use std::env;
+    use std::sync::LazyLock;
     use std::sync::atomic::Ordering;
 
-    /// loom's atomic, whose load can be made a failing exchange (`--cfg loom_cas`).
+    /// Whether loads are failing exchanges (`PURGATORY_LOOM_EXCHANGES`).
     ///
     /// loom 0.7 explores too little around a plain load (tokio-rs/loom#166, #392), and sees no stale
     /// reads around an exchange: the models run in both modes.
+    static EXCHANGES: LazyLock<bool> =
+        LazyLock::new(|| env::var_os("PURGATORY_LOOM_EXCHANGES").is_some());
+
+    /// loom's atomic, with loads in one of two modes.
     #[derive(Debug)]
     pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
 
@@ -54,17 +60,14 @@ mod modelled {
             Self(loom::sync::atomic::AtomicU64::new(value))
         }
 
-        #[cfg(loom_cas)]
         pub(crate) fn load(&self, order: Ordering) -> u64 {
+            if !*EXCHANGES {
+                return self.0.load(order);
+            }
             // No word, count or flag of the crate ever is u64::MAX.
             match self.0.compare_exchange(u64::MAX, u64::MAX, Ordering::Relaxed, order) {
                 Ok(value) | Err(value) => value,
             }
-        }
-
-        #[cfg(not(loom_cas))]
-        pub(crate) fn load(&self, order: Ordering) -> u64 {
-            self.0.load(order)
         }
 
         pub(crate) fn store(&self, value: u64, order: Ordering) {
