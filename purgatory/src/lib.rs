@@ -135,6 +135,12 @@
 //! | `redis` | no | circuits shared among processes, through Redis or Valkey, see [`RedisStorage`] |
 //! | `redis-cluster`, `redis-tls` | no | the same on a cluster, and through TLS |
 
+// What belongs to a feature is mentioned elsewhere too, and is no link without it.
+#![cfg_attr(
+    not(all(feature = "macros", feature = "redis-cluster", feature = "redis-tls")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
 mod breaker;
 #[cfg(feature = "storage")]
 mod bump;
