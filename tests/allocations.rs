@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, ManualClock, MemoryStorage,
-    Name, Rejected, State, circuit_breaker,
+    CircuitBreaker, CircuitBreakerFactory, Config, Error, FactoryBuilder, ManualClock,
+    MemoryStorage, Name, Rejected, State, circuit_breaker,
 };
 
 /// How many allocations so many rounds make, after a first one.
@@ -56,14 +56,11 @@ fn failures_below_the_threshold_do_not_allocate() {
 #[test]
 fn rejections_do_not_allocate() {
     let breaker = open();
+    let rejected = |result| assert!(matches!(result, Err(Error::Rejected(_))));
     assert_eq!(allocations(|| drop(black_box(breaker.acquire().unwrap_err()))), 0);
-    assert_eq!(allocations(|| drop(breaker.call(|| Ok::<_, u8>(1)))), 0);
-    assert_eq!(
-        allocations(|| {
-            let _ = futures_executor::block_on(breaker.call_async(async || Ok::<_, u8>(1)));
-        }),
-        0
-    );
+    assert_eq!(allocations(|| rejected(breaker.call(|| Ok::<u8, u8>(1)))), 0);
+    let call = || futures_executor::block_on(breaker.call_async(async || Ok::<u8, u8>(1)));
+    assert_eq!(allocations(|| rejected(call())), 0);
 }
 
 #[test]
