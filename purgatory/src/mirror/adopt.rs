@@ -192,7 +192,9 @@ impl Mirror {
                     self.decision.get_or_insert(Decision::Register);
                 }
             }
-            Phase::Open { until } if now <= until && self.decision.is_none() => {
+            // As the storage had agreed to it. Of an own trip only its decision tells: here the end is spread, and
+            // if there is no decision any more, its time has passed.
+            Phase::Open { until } if self.confirmed && now <= until && self.decision.is_none() => {
                 let at = self.circuit.since();
                 self.decision = Some(Decision::Trip { at, until });
             }

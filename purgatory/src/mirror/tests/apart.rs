@@ -278,6 +278,22 @@ fn a_trip_that_nobody_knows_of_is_a_generation_of_its_own() {
 }
 
 #[test]
+fn a_trip_whose_time_has_passed_is_told_to_nobody() {
+    let mut rig = Rig::new();
+    rig.down();
+    (0..3).for_each(|_| rig.fail());
+    rig.wait(TTL + Duration::from_millis(1));
+    let Phase::Open { until } = *rig.mirror.circuit().phase() else { panic!("it has tripped") };
+    assert!(until > rig.now, "this process stays away from it for a while longer");
+    // Nothing is there, which says nothing; nor has this process anything to say.
+    for _ in 0..2 {
+        rig.mirror.doubt();
+        rig.serve();
+        assert_eq!((rig.state(), &rig.record), ('O', &None));
+    }
+}
+
+#[test]
 fn processes_that_are_on_their_own_do_not_probe_in_step() {
     let open = |seed| {
         let mut rig = Rig::new();
