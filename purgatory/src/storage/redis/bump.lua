@@ -28,6 +28,12 @@ for i, most in ipairs({ 9, 15, 3, 9, 15 }) do
   if not parts[i] or #parts[i] > most then return unknown end
 end
 
+-- As numbers: in which order texts are depends on the server's locale. In halves, as a Lua number has 53 bits.
+local function halves(hexadecimal)
+  return tonumber(string.sub(hexadecimal, 1, -9), 16) or 0, tonumber(string.sub(hexadecimal, -8), 16)
+end
+
+local own_high, own_low = halves(ARGV[8])
 local writers, others, duplicate = 0, {}, false
 for last in string.gmatch(ring == '-' and '' or ring .. ',', '([^,]*),') do
   local writer, sequence = string.match(last, '^(%x+):(%x+)$')
@@ -36,8 +42,9 @@ for last in string.gmatch(ring == '-' and '' or ring .. ',', '([^,]*),') do
   writers = writers + 1
   if writer ~= ARGV[7] then
     others[#others + 1] = last
-  elseif #ARGV[8] < #sequence or #ARGV[8] == #sequence and ARGV[8] <= sequence then
-    duplicate = true
+  else
+    local high, low = halves(sequence)
+    duplicate = duplicate or own_high < high or own_high == high and own_low <= low
   end
 end
 if writers > 16 then return unknown end

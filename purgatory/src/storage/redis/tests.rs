@@ -7,6 +7,8 @@ mod bumping;
 mod cluster;
 mod differential;
 mod failures;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod locale;
 mod muffled;
 mod news;
 #[cfg(feature = "redis-cluster")]

@@ -11,7 +11,7 @@ use crate::record::{Read, Record, UpdateId};
 use crate::storage::{Bump, Storage, StorageError, Stored};
 use crate::update::{Decision, Update};
 
-fn failures(writer: u64, sequence: u64, count: u32) -> Update {
+pub(super) fn failures(writer: u64, sequence: u64, count: u32) -> Update {
     let settings = Settings { threshold: 5, ..Settings::default() };
     let own = Circuit::restored(settings, 3, Timestamp::ORIGIN, Phase::Closed { failures: 0 });
     Update {
@@ -25,12 +25,12 @@ fn failures(writer: u64, sequence: u64, count: u32) -> Update {
     }
 }
 
-async fn add(storage: &Watched, update: &Update) -> Result<Stored, StorageError> {
+pub(super) async fn add(storage: &Watched, update: &Update) -> Result<Stored, StorageError> {
     let bump = Bump::new("payments", Duration::from_secs(60), update);
     storage.storage.bump(&bump).unwrap().await
 }
 
-fn circuit(stored: Stored) -> Circuit {
+pub(super) fn circuit(stored: Stored) -> Circuit {
     match Record::decode(&stored.record.unwrap().bytes) {
         Read::Known(record) => record.circuit,
         other => panic!("{other:?}"),

@@ -42,11 +42,20 @@ impl Server {
         Self::on(free_port(), arguments)
     }
 
+    /// With variables of the environment.
+    pub(super) fn within(environment: &[(&str, &str)]) -> Self {
+        Self::begin(free_port(), &[], environment)
+    }
+
     pub(super) fn on(port: u16, arguments: &[&str]) -> Self {
+        Self::begin(port, arguments, &[])
+    }
+
+    fn begin(port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("purgatory-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = run(port, &folder, &arguments);
+        let child = run(port, &folder, &arguments, environment);
         let server = Self { port, folder, arguments, child };
         server.wait_for("PONG");
         server
@@ -117,7 +126,7 @@ impl Server {
 
     pub(super) fn restart_with(&mut self, more: &[&str], answer: &str) {
         self.arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        self.child = run(self.port, &self.folder, &self.arguments);
+        self.child = run(self.port, &self.folder, &self.arguments, &[]);
         self.wait_for(answer);
     }
 }
@@ -143,7 +152,7 @@ pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
+fn run(port: u16, folder: &Path, arguments: &[String], environment: &[(&str, &str)]) -> Child {
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let mut command = Command::new(program("redis-server"));
     // A Sentinel wants its file first.
@@ -153,6 +162,7 @@ fn run(port: u16, folder: &Path, arguments: &[String]) -> Child {
         command.args(["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]);
         command.args(arguments);
     }
+    command.envs(environment.iter().copied());
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder);
     let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
     child.expect("redis-server must be installed for this test")
