@@ -4,7 +4,7 @@ use super::fields::{Fields, Word};
 use super::reading::{Raw, Reading};
 use crate::circuit::{Circuit, Phase, Probes};
 use crate::clock::Timestamp;
-use crate::config::Settings;
+use crate::config::{Config, Settings};
 use crate::record::{Record, Ring};
 use crate::storage::Versioned;
 
@@ -150,12 +150,13 @@ fn following(
                 (before.generation(), before.since(), phase.clone())
             }
             (Word::Opened(at), before_phase) => {
-                let at = at.unwrap_or(now);
+                // Who does not say when it opened has it open now, at every look: nobody gets to probe it.
+                let (at, open) = at.map_or((now, Config::MAX_TTL), |at| (at, settings.ttl));
                 let generation = match before_phase {
                     Some((before, Phase::Open { .. })) if same => before.generation(),
                     _ => next(before, 1),
                 };
-                (generation, at, Phase::Open { until: at.saturating_add(settings.ttl) })
+                (generation, at, Phase::Open { until: at.saturating_add(open) })
             }
             (Word::HalfOpened, _) => (next(before, 2), now, Phase::HalfOpen(Probes::default())),
         };

@@ -162,18 +162,25 @@ fn opened_without_a_time_is_opened_now_at_every_look() {
         // A later record, but not a new opening.
         assert_eq!(before.generation(), after.generation());
         assert!(second.version > first.version);
-        // Who believes that it has passed is told that it has not.
+        // So nobody gets to probe it.
         server.pass(Duration::from_secs(5));
-        let mut circuit = after.clone();
-        assert!(circuit.acquire(now(&server)).0.is_ok());
-        let bytes = Record::new(circuit).encode();
-        let swap = process.write(&mut server, second.version, bytes.as_bytes());
-        assert!(!swap.applied);
-        let stored = known(&swap.stored.record.unwrap()).circuit;
-        assert_eq!(stored.opened_at(), Some(now(&server)));
         assert_eq!(process.tell(&mut server, ask(1)), None);
         assert_eq!(server.writes, 0);
     }
+}
+
+#[test]
+fn opened_without_a_time_and_for_no_time_is_open_for_good() {
+    let state = [("ttl", "0"), ("state", "\"opened\""), ("opened_at", "null")];
+    let (mut server, mut process) = (server(&fields(&state), Some("3")), Process::new());
+    let mut circuit = known(&process.load(&mut server).unwrap().unwrap()).circuit;
+    server.pass(Duration::from_secs(5));
+    // It would be a change that cannot be written, over and over.
+    assert!(circuit.acquire(now(&server)).0.is_err());
+    assert_eq!(process.tell(&mut server, ask(1)), None);
+    let never = at(START + 1).saturating_add(Config::MAX_TTL);
+    assert_eq!(circuit.phase(), &Phase::Open { until: never });
+    assert_eq!(server.writes, 0);
 }
 
 #[test]
