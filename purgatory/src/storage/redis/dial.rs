@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::address::{Address, Login};
 use super::failure::failure;
@@ -60,10 +60,12 @@ impl Dialer {
 
     /// A host may have several addresses, of which not all need to answer.
     async fn stream(&self, address: &Address, limit: Duration) -> std::io::Result<TcpStream> {
+        let began = Instant::now();
         let addresses = names::addresses(address).await?;
         let mut last = std::io::ErrorKind::NotFound.into();
         for (tried, address) in addresses.iter().enumerate() {
-            let share = limit / (addresses.len() - tried) as u32;
+            let left = limit.saturating_sub(began.elapsed());
+            let share = share(left, addresses.len() - tried);
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true)?;
@@ -105,6 +107,12 @@ impl Dialer {
     }
 }
 
+/// How much of the time that is left the next address may take, of so many that are left. One share is for what
+/// comes after it.
+fn share(left: Duration, addresses: usize) -> Duration {
+    if addresses > 1 { left / (addresses as u32 + 1) } else { left }
+}
+
 /// A connection. When it is dropped, the socket is closed and whoever waits for an answer has an error,
 /// however many have a handle to it.
 pub(super) struct Link {
@@ -136,4 +144,23 @@ pub(super) async fn within<T>(
 ) -> Result<T, StorageError> {
     let late = || StorageError::Unavailable(format!("no answer within {limit:?}"));
     timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_do_not_answer_leave_time_for_the_last_one() {
+        let limit = Duration::from_secs(1);
+        for addresses in 1..=8 {
+            let mut left = limit;
+            for others in (2..=addresses).rev() {
+                left = left.saturating_sub(share(left, others));
+            }
+            // To connect and to greet.
+            assert!(left >= limit * 2 / (addresses as u32 + 1), "{left:?} of {addresses}");
+            assert_eq!(share(left, 1), left, "of {addresses}");
+        }
+    }
 }
