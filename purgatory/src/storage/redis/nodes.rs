@@ -241,6 +241,8 @@ async fn known(link: &Link, asked: &Address, limit: Duration) -> Vec<Address> {
                 let host = String::from_utf8_lossy(host);
                 Address::of_reply(&format!("{host}:{port}"), asked)
             }
+            // It does not say where, so it is where this one is.
+            [Value::Nil, Value::Int(port), ..] => Address::of_reply(&format!(":{port}"), asked),
             _ => None,
         },
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::super::RedisStorage;
-use super::nodes::Cluster;
+use super::nodes::{Cluster, node};
 use super::watched::{PATIENCE, Told, Watched, refusal, run};
 use crate::storage::{Storage, StorageError};
 
@@ -101,6 +101,23 @@ fn other_nodes_are_found_through_the_one_that_is_named() {
     run(async {
         let storage = RedisStorage::builder(cluster.0[0].url()).cluster([""; 0]).build().unwrap();
         let mut watched = Watched::ready(storage.clone()).await;
+        cluster.0[0].kill();
+        watched.end().await;
+        Watched::ready(storage).await;
+    });
+}
+
+#[test]
+fn nodes_that_do_not_say_their_host_are_found_where_the_one_that_is_named_is() {
+    let hidden = ["--cluster-preferred-endpoint-type", "unknown-endpoint"];
+    let mut cluster = Cluster::of([&hidden[..], &hidden].map(node).into(), 2);
+    run(async {
+        let storage = RedisStorage::builder(cluster.0[0].url()).cluster([""; 0]).build().unwrap();
+        let mut watched = Watched::ready(storage.clone()).await;
+        // Of each other they tell the port alone.
+        for node in [0, 1] {
+            watched.load(&cluster.circuit_on(node)).await.unwrap();
+        }
         cluster.0[0].kill();
         watched.end().await;
         Watched::ready(storage).await;
