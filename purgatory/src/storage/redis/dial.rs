@@ -125,6 +125,12 @@ impl Link {
         self.connection.clone()
     }
 
+    /// Whether it has ended, as its server may end it at any time.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn is_closed(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// As if it were dropped.
     pub(super) fn close(&self) {
         self.task.abort();

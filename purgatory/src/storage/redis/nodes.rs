@@ -163,7 +163,15 @@ impl Nodes {
             });
             opening
         };
-        lock(&self.links).entry(node.clone()).or_insert_with(begin).clone()
+        let mut links = lock(&self.links);
+        let closed = |opening: &Opening| match &*opening.borrow() {
+            Some(Ok(link)) => link.is_closed(),
+            _ => false,
+        };
+        if links.get(node).is_some_and(closed) {
+            links.remove(node);
+        }
+        links.entry(node.clone()).or_insert_with(begin).clone()
     }
 }
 

@@ -125,6 +125,23 @@ fn nodes_that_do_not_say_their_host_are_found_where_the_one_that_is_named_is() {
 }
 
 #[test]
+fn a_node_that_has_closed_a_connection_is_reached_through_another() {
+    let cluster = Cluster::new(2, 0);
+    run(async {
+        let watched = Watched::ready(cluster.storage().build().unwrap()).await;
+        let (here, there) = (cluster.watched(), 1 - cluster.watched());
+        let circuit = cluster.circuit_on(there);
+        watched.load(&circuit).await.unwrap();
+        let _: i64 = cluster.0[there].ask("CLIENT KILL TYPE normal");
+        // The end of the connection takes a moment to arrive, and nothing tells of it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        watched.load(&circuit).await.unwrap();
+        watched.load(&cluster.circuit_on(here)).await.unwrap();
+        assert!(!watched.task.is_finished());
+    });
+}
+
+#[test]
 fn a_replica_that_takes_over_is_found() {
     for signal in ["KILL", "STOP"] {
         let cluster = Cluster::new(3, 1);
