@@ -6,7 +6,7 @@
 -- KEYS[1]: where the record is. ARGV: 1 the record to begin with if there is none, with the settings to
 -- write; 2 the generation of the outcomes; 3 the failures before the first success; 4 whether there was one;
 -- 5 the failures after the last; 6 all failures; 7 and 8 who writes, and the number of the update; 9 how many
--- milliseconds to keep it; 10 the channel.
+-- milliseconds to keep it; 10 the channel. END: versions are less than this.
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then return stored end
 local time = redis.call('TIME')
@@ -15,7 +15,7 @@ local unknown = {now, stored, -1}
 
 local version, line = '0', ARGV[1]
 if stored then version, line = string.match(stored, '^(%d+) (.*)$') end
-if not version or tonumber(version) >= 9007199254740991 then return unknown end
+if not version or tonumber(version) + 1 >= END then return unknown end
 local generation, since, failures, settings, ring =
   string.match(line, '^1 C (%d+) (%d+) 0 (%d+) ([%d:]+) 0 %- ([%x:,-]+)$')
 if not generation then return unknown end

@@ -10,10 +10,15 @@ use crate::storage::{StorageError, Stored, Versioned};
 
 pub(super) static LOAD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("load.lua")));
 pub(super) static COMPARE_AND_SET: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("compare_and_set.lua")));
-pub(super) static BUMP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bump.lua")));
+    LazyLock::new(|| writer(include_str!("compare_and_set.lua")));
+pub(super) static BUMP: LazyLock<Script> = LazyLock::new(|| writer(include_str!("bump.lua")));
 
 pub(super) static PYTHON: LazyLock<Script> = LazyLock::new(|| Script::new(super::python::SCRIPT));
+
+/// A script that gives records their versions.
+fn writer(text: &str) -> Script {
+    Script::new(&format!("local END = {END}\n{text}"))
+}
 
 /// A script with what it is about. It touches one key, as a cluster wants it; that of the Python layout, which
 /// is for no cluster, touches a second.
@@ -126,7 +131,7 @@ pub(super) fn versioned(value: &[u8]) -> Versioned {
     }
 }
 
-/// Versions are less than this: the next one too has to fit a number of Lua.
+/// Versions are less than this, as numbers of Lua are exact until here. After the last one the time comes again.
 const END: u64 = (1 << 53) - 1;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::records::LAST;
 use super::server::Server;
 use super::watched::{Told, Watched, patient, run};
 use crate::circuit::{Circuit, Phase, Run};
@@ -88,6 +89,20 @@ fn garbage_is_replaced_and_what_is_newer_left_alone() {
         let stored = add(&storage, &failures(1, 2, 2)).await.unwrap().record.unwrap();
         assert_eq!(stored.bytes, b"2 O 7 1 5 and more");
         assert_eq!(server.get("cb:{payments}").unwrap(), "1700000000000000 2 O 7 1 5 and more");
+    });
+}
+
+#[test]
+fn a_record_of_the_last_version_there_is_can_be_added_to() {
+    let server = Server::start();
+    run(async {
+        let storage = Watched::ready(patient(server.url()).build().unwrap()).await;
+        let added = add(&storage, &failures(1, 1, 1)).await.unwrap().record.unwrap();
+        let added = String::from_utf8(added.bytes).unwrap();
+        server.set("cb:{payments}", &format!("{LAST} {added}"));
+        let stored = add(&storage, &failures(1, 2, 1)).await.unwrap();
+        assert!(stored.record.as_ref().is_some_and(|record| record.version < LAST));
+        assert_eq!(circuit(stored).failures(), 2);
     });
 }
 

@@ -91,6 +91,25 @@ fn versions_grow_also_across_a_deletion() {
 }
 
 #[test]
+fn the_last_version_there_is_gives_way_to_the_time() {
+    let server = Server::start();
+    run(async {
+        let storage = watched(&server).await;
+        for (found, expected) in [(LAST - 1, LAST - 1), (LAST, LAST), (LAST + 1, 0)] {
+            server.set("cb:{payments}", &format!("{found} x"));
+            let swap = storage.write("payments", expected, "y").await;
+            let record = swap.stored.record.unwrap();
+            assert_eq!((swap.applied, &*record.bytes), (true, &b"y"[..]), "over {found}");
+            assert_eq!(storage.load("payments").await.unwrap().record, Some(record.clone()));
+            assert!(if found < LAST { record.version == LAST } else { record.version < LAST / 2 });
+        }
+    });
+}
+
+/// The next one is too much for the numbers of Lua.
+pub(super) const LAST: u64 = (1 << 53) - 2;
+
+#[test]
 fn a_record_expires_when_it_was_told_to() {
     let server = Server::start();
     run(async {
