@@ -165,8 +165,7 @@ impl Proof {
         }
         let version = answer.stored.record.map_or(0, |record| record.version);
         let (missed, awaited) = (self.awaited.is_some(), *self.awaited.get_or_insert(version));
-        let heard = self.heard.wait_for(|&heard| heard >= awaited);
-        if timeout(open.life.operation_timeout, heard).await.is_ok() {
+        if hears(&mut self.heard, awaited, open.life.operation_timeout).await {
             self.found(open);
         } else if !missed {
             // It may just be late.
@@ -185,6 +184,12 @@ impl Proof {
         (self.due, self.awaited) = (false, None);
         open.life.announced();
     }
+}
+
+/// Whether that version, or a later one, is heard of in time.
+async fn hears(heard: &mut watch::Receiver<u64>, version: u64, limit: Duration) -> bool {
+    // Nothing is heard any more when the connection has come to its end.
+    matches!(timeout(limit, heard.wait_for(|&heard| heard >= version)).await, Ok(Ok(_)))
 }
 
 /// Finds out that the server does not answer, when nobody else asks.
@@ -210,4 +215,20 @@ async fn either<T>(one: impl Future<Output = T>, other: impl Future<Output = T>)
         ready @ Poll::Ready(_) => ready,
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_is_no_announcement() {
+        let limit = Duration::from_millis(20);
+        let (hear, mut heard) = watch::channel(7);
+        assert!(hears(&mut heard, 7, limit).await);
+        assert!(!hears(&mut heard, 8, limit).await);
+        drop(hear);
+        assert!(hears(&mut heard, 7, limit).await);
+        assert!(!hears(&mut heard, 8, limit).await);
+    }
 }
