@@ -130,6 +130,10 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// And after how many heartbeats, if they are faster.
 const HEARTBEATS: u32 = 60;
 
+/// How long an announcement may take: the answer is there, and however slow operations may be, a driver does not
+/// wait long for a watch to begin.
+const ECHO: Duration = Duration::from_secs(1);
+
 impl Proof {
     fn new(heard: watch::Receiver<u64>) -> Self {
         Self { heard, due: true, awaited: None, sought: Instant::now() }
@@ -165,7 +169,7 @@ impl Proof {
         }
         let version = answer.stored.record.map_or(0, |record| record.version);
         let (missed, awaited) = (self.awaited.is_some(), *self.awaited.get_or_insert(version));
-        if hears(&mut self.heard, awaited, open.life.operation_timeout).await {
+        if hears(&mut self.heard, awaited, ECHO.min(open.life.operation_timeout)).await {
             self.found(open);
         } else if !missed {
             // It may just be late.

@@ -100,6 +100,21 @@ fn that_nothing_is_announced_is_told_and_the_rest_works() {
 }
 
 #[test]
+fn what_is_not_announced_is_not_waited_for_as_long_as_an_answer() {
+    let server = Server::start();
+    let muffled = Muffled::new(server.port, usize::MAX);
+    run(async {
+        let storage = muffled.storage().operation_timeout(PATIENCE / 2).build().unwrap();
+        let began = Instant::now();
+        let mut watched = Watched::ready(storage).await;
+        // A driver waits for five seconds.
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        assert_eq!(watched.next().await, Some(Told::Unannounced(UNHEARD.into())));
+    });
+}
+
+#[test]
 fn one_message_that_is_lost_or_late_is_no_reason_to_tell() {
     for delay in [None, Some(Duration::from_millis(700))] {
         let server = Server::start();
