@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time;
 
 pub use self::fault::{Fault, Operation, OperationKind};
@@ -322,8 +322,16 @@ impl Storage for MemoryStorage {
                 Err(error) => return error,
             };
             watcher.ready();
-            let closed = || StorageError::Unavailable("the storage is gone".to_owned());
-            disconnected.recv().await.unwrap_or_else(|_| closed())
+            loop {
+                match disconnected.recv().await {
+                    Ok(cause) => return cause,
+                    // Only the last of several is kept.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => {
+                        return StorageError::Unavailable("the storage is gone".to_owned());
+                    }
+                }
+            }
         }))
     }
 }
@@ -350,5 +358,22 @@ impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let records = self.lock().records.len();
         f.debug_struct("MemoryStorage").field("records", &records).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_disconnected_twice_is_told_why() {
+        let storage = MemoryStorage::new();
+        let why = |cause: &str| StorageError::Unavailable(cause.to_owned());
+        let watching = storage.watch(Watcher::of(|| {}, |_, _| {})).unwrap();
+        let (end, ()) = tokio::join!(watching, async {
+            storage.disconnect(why("one"));
+            storage.disconnect(why("two"));
+        });
+        assert_eq!(end, why("two"));
     }
 }
