@@ -2,9 +2,13 @@
 #![cfg(not(any(loom, shuttle)))]
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use purgatory::storage::{Fault, Operation, OperationKind};
+use purgatory::storage::{
+    Fault, Operation, OperationKind, Storage, StorageFuture, Stored, Swap, Watcher, Watching, Write,
+};
 use purgatory::{
     CircuitBreaker, CircuitBreakerFactory, Config, Consistency, ManualClock, MemoryStorage, Reason,
     State, StorageOptions,
@@ -82,4 +86,57 @@ async fn a_reading_that_a_push_overtakes_is_not_followed() {
     pause(20).await;
     there.acquire().unwrap().failure();
     assert_eq!(asking.await.unwrap_err().reason(), Reason::Open);
+}
+
+/// A storage in which somebody else is always faster than who writes that a circuit is half-open.
+struct Contended {
+    storage: MemoryStorage,
+    conflicts: Arc<AtomicU32>,
+}
+
+impl Storage for Contended {
+    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
+        self.storage.load(circuit)
+    }
+
+    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
+        if !write.bytes.starts_with(b"1 H ") {
+            return self.storage.compare_and_set(write);
+        }
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            pause(1).await;
+            let stored = self.storage.load(write.circuit).await?;
+            Ok(Swap { applied: false, stored })
+        })
+    }
+
+    fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
+        self.storage.watch(watcher)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leave_that_cannot_be_had_is_not_asked_for_for_ever() {
+    let clock = ManualClock::new();
+    clock.advance(TTL);
+    let conflicts = Arc::<AtomicU32>::default();
+    let storage = MemoryStorage::new().with_clock(clock.clone());
+    let factory = CircuitBreakerFactory::builder()
+        .clock(clock.clone())
+        .storage(Contended { storage, conflicts: Arc::clone(&conflicts) })
+        .driver(|driver| drop(tokio::spawn(driver)))
+        .seed(1)
+        .build()
+        .unwrap();
+    let breaker = factory.get_breaker_with("late", Config::new().threshold(1).ttl(TTL)).unwrap();
+    pause(20).await;
+    breaker.acquire().unwrap().failure();
+    pause(100).await;
+    clock.advance(TTL + Duration::from_millis(1));
+    assert_eq!(breaker.acquire_async().await.unwrap_err().reason(), Reason::Open);
+    pause(10_000).await;
+    // In the 50 ms that the call has waited, with pauses between.
+    let conflicts = conflicts.load(Ordering::Relaxed);
+    assert!((2..20).contains(&conflicts), "{conflicts} conflicts");
 }

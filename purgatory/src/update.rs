@@ -53,6 +53,12 @@ impl Update {
         self.decision.is_none() && self.outcomes.is_empty() && self.ask.is_none()
     }
 
+    /// Whether there is nothing in it but that leave is asked for.
+    pub(crate) fn is_ask(&self) -> bool {
+        let asks = self.ask.is_some() && self.run.is_empty();
+        asks && self.decision.is_none() && self.outcomes.is_empty()
+    }
+
     /// The record after it, or `None` if it changes nothing: because it is in the record already, or because
     /// what it tells of is over.
     pub(crate) fn apply(&self, current: Option<&Record>, now: Timestamp) -> Option<Applied> {

@@ -147,16 +147,21 @@ impl Exchange {
                 let contended = if conflicts > 1 { began.elapsed() * 2 } else { LINGER };
                 return Ok((swap.stored, contended.clamp(LINGER, MAX_LINGER)));
             }
+            if update.is_ask() && began.elapsed() >= options.probe_wait {
+                // The call does not wait any more.
+                return Ok((swap.stored, LINGER));
+            }
             current = swap.stored.record;
             conflicts += 1;
-            if conflicts > 1 && update.is_run() {
+            if conflicts > 1 {
                 self.back_off(conflicts).await;
                 current = self.load().await?.record;
             }
         }
     }
 
-    /// Waits a while, each process its own: outcomes are in no hurry, and the others have to get on too.
+    /// Waits a while, each process its own: the others have to get on too. Most of what is in a hurry is settled
+    /// by the first conflict: what others wrote has it already, or rules it out.
     async fn back_off(&self, conflicts: u32) {
         let longest = Duration::from_micros(500) * 2u32.pow(conflicts.min(10));
         let share = (self.link.draw() >> 40) as f64 / (1 << 24) as f64;

@@ -216,3 +216,18 @@ fn a_trip_that_arrives_after_its_time_opens_nothing() {
     changes_nothing(&late, closed(1, 0, 0), 1000);
     assert_eq!(applied(&late, closed(1, 0, 0), 999), open(2, 5, 1000));
 }
+
+#[test]
+fn who_asks_and_tells_does_not_only_ask() {
+    let asks = Update { ask: Some(probe(1)), ..update(1, 2) };
+    assert!(asks.is_ask() && !asks.is_run());
+    let others = [
+        Update { ask: None, ..asks.clone() },
+        Update { run: failures(1), ..asks.clone() },
+        Update { decision: Some(Decision::Reset { at: at(1) }), ..asks.clone() },
+        Update { outcomes: vec![(probe(2), Outcome::Failure)], ..asks },
+    ];
+    for other in others {
+        assert!(!other.is_ask(), "{other:?}");
+    }
+}
