@@ -45,7 +45,9 @@ use super::{
 /// It speaks to one server, to the master that [Sentinels](RedisStorageBuilder::sentinel) know, or to a
 /// cluster (feature `redis-cluster`), through TLS if the URL begins with `rediss://` (feature `redis-tls`).
 ///
-/// Clones are one storage, which several factories can use. Each has a connection of its own.
+/// Clones are one storage, which several factories can use. Each has a connection of its own. If they also share
+/// the runtime of their [drivers](crate::FactoryBuilder::driver), an operation of one may go through the connection
+/// of another: when it fails, both begin theirs anew.
 ///
 /// # On the server
 ///

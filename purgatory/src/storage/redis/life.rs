@@ -111,7 +111,8 @@ impl Life {
 pub(super) struct Lives(Mutex<Vec<Arc<Life>>>);
 
 impl Lives {
-    /// The one that was begun on this thread, where a driver has its operations too. Any other serves as well.
+    /// The one that was begun on this thread, where a driver has its operations too, unless its runtime has several
+    /// threads or several drivers. Any other serves as well: its failures are failures of the same server.
     pub(super) fn mine(&self) -> Option<Arc<Life>> {
         let (lives, here) = (lock(&self.0), thread::current().id());
         lives.iter().find(|life| life.thread == here).or_else(|| lives.last()).cloned()
