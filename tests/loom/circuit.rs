@@ -149,18 +149,19 @@ fn a_reset_wins_over_the_failures_before_it() {
     endings.are(&["failure first", "reset first"]);
 }
 
-/// I13: what a rejection says belongs to the opening that it met.
+/// I13: what a rejection says belongs to the opening that it met. The lease is twice the ttl, so that a
+/// reason of the one with a time of the other is none of the two.
 #[test]
 fn a_rejection_shows_one_opening() {
     let endings = explore(|endings| {
-        let (breaker, clock) = breaker(Config::new().threshold(1));
+        let (breaker, clock) = breaker(Config::new().threshold(1).probe_lease(TTL * 2));
         breaker.acquire().unwrap().failure();
         clock.advance(TTL + Duration::from_nanos(1));
         let probe = breaker.acquire().unwrap().into_owned();
         let other = thread::spawn(move || probe.failure());
         let rejected = breaker.acquire().unwrap_err();
         match rejected.state() {
-            State::HalfOpen => assert_eq!(rejected.retry_after(), TTL, "the lease"),
+            State::HalfOpen => assert_eq!(rejected.retry_after(), TTL * 2, "the lease"),
             State::Open => assert_eq!(rejected.retry_after(), TTL, "the ttl"),
             State::Closed => panic!("a closed circuit rejects nobody"),
         }
