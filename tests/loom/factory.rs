@@ -7,32 +7,36 @@ use purgatory::{CircuitBreakerFactory, Config, Event, ManualClock, State};
 
 use crate::{explore, fail};
 
-/// I14: everybody who asks for a name gets one circuit, created once.
+/// I14: everybody who asks for a name gets one circuit, created once, with the settings of whoever asked
+/// first; the other one is told of.
 #[test]
 fn a_name_is_registered_once() {
     let endings = explore(|endings| {
-        let created = Arc::new(Mutex::new(0));
-        let counter = Arc::clone(&created);
+        let told: Arc<Mutex<Vec<&'static str>>> = Arc::default();
+        let writer = Arc::clone(&told);
         let factory = CircuitBreakerFactory::builder()
             .clock(ManualClock::new())
-            .listener(move |event: &Event| {
-                if matches!(event, Event::Created { .. }) {
-                    *counter.lock().unwrap() += 1;
-                }
-            })
+            .listener(move |event: &Event| writer.lock().unwrap().push(event.name()))
             .build()
             .unwrap();
+        let ask = |factory: &CircuitBreakerFactory, threshold| {
+            let config = Config::new().threshold(threshold);
+            fail(&factory.get_breaker_with("loom", config).unwrap()).unwrap();
+        };
         let other = {
             let factory = factory.clone();
-            thread::spawn(move || fail(&factory.get_breaker("loom").unwrap()))
+            thread::spawn(move || ask(&factory, 4))
         };
-        fail(&factory.get_breaker("loom").unwrap()).unwrap();
-        other.join().unwrap().unwrap();
-        assert_eq!(factory.find("loom").unwrap().snapshot().failures, 2);
-        assert_eq!(*created.lock().unwrap(), 1);
-        endings.saw("one");
+        ask(&factory, 3);
+        other.join().unwrap();
+        let breaker = factory.find("loom").unwrap();
+        assert_eq!(breaker.snapshot().failures, 2);
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, ["circuit_breaker_created", "config_conflict", "failed", "failed"]);
+        endings.saw(breaker.settings().threshold);
     });
-    endings.are(&["one"]);
+    endings.are(&["3", "4"]);
 }
 
 /// I14: a circuit is removed only from under nobody.
