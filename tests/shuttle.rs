@@ -4,7 +4,7 @@
 //! `shuttle::replay` runs again.
 #![cfg(shuttle)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -242,5 +242,42 @@ fn a_stuck_listener_stops_nobody() {
         others.into_iter().for_each(|thread| thread.join().unwrap());
         stuck.join().unwrap();
         1 << first.load(Ordering::Relaxed)
+    });
+}
+
+/// I12: once a listener is removed, it is in the middle of one event of each circuit at most, and gets no other.
+#[test]
+fn a_removed_listener_gets_what_it_is_being_handed_and_no_more() {
+    explore(0b111, || {
+        let factory = CircuitBreakerFactory::builder().clock(ManualClock::new()).build().unwrap();
+        let breakers = ["one", "two"].map(|name| factory.get_breaker(name).unwrap());
+        let removed = Arc::new(AtomicBool::new(false));
+        let after = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let id = {
+            let (removed, after) = (Arc::clone(&removed), Arc::clone(&after));
+            factory.add_listener(move |event: &Event| {
+                thread::yield_now();
+                let circuit = usize::from(event.circuit() == "two");
+                if removed.load(Ordering::Relaxed) {
+                    after[circuit].fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let callers: Vec<_> = (0..4)
+            .map(|index| {
+                let breaker = breakers[index % 2].clone();
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        breaker.acquire().unwrap().failure();
+                    }
+                })
+            })
+            .collect();
+        assert!(factory.remove_listener(id));
+        removed.store(true, Ordering::Relaxed);
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        let after = after.each_ref().map(|after| after.load(Ordering::Relaxed));
+        assert!(after.iter().all(|after| *after <= 1), "{after:?}");
+        1 << after.iter().sum::<usize>()
     });
 }
