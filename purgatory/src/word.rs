@@ -120,4 +120,18 @@ mod tests {
             assert_ne!(encode(view), u64::MAX);
         }
     }
+
+    /// I7: the wrap. No bit of a generation that is too long gets among those that say which view it is.
+    #[test]
+    fn a_generation_beyond_62_bits_is_to_callers_the_rest_of_it() {
+        for generation in [0, 1, (1 << 62) - 1] {
+            for (clean, beyond) in [true, false].into_iter().flat_map(|it| [(it, 1), (it, 3)]) {
+                let long = generation + (beyond << 62);
+                let word = Word::new(View::Closed { generation: long, clean });
+                assert_eq!(word.view(), View::Closed { generation, clean });
+                assert_eq!(word.closed(), Some(generation));
+                assert_eq!((word.is_clean(generation), word.is_clean(long)), (clean, clean));
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Every cell of the table, and what lies between the cells.
 
+mod generations;
+
 use std::time::Duration;
 
 use super::*;
