@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use purgatory::{CircuitBreaker, Config, Reason, Rejected, State};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Clock, Config, Reason, Rejected, State, SystemClock,
+};
 use purgatory_tests::{World, trip};
 
 const ONE: Config = Config::new().threshold(1);
@@ -50,6 +52,33 @@ fn what_a_rejection_says_does_not_change_as_time_passes() {
     breaker.reset();
     assert_eq!(rejected.retry_after(), Duration::from_secs(30));
     assert_eq!(rejected.state(), State::Open);
+}
+
+/// I8, by the clock that most rejections read a coarse form of. However fast this runs, a call is turned away
+/// only before the end of the open time, is not told to come before it, and is let through only after it.
+#[test]
+fn by_the_system_clock_no_call_is_admitted_before_the_time_or_told_to_come_before_it() {
+    let mut rejections = 0;
+    // As often as there is none: the thread may have been stopped for all of the open time.
+    while rejections == 0 {
+        let ttl = Duration::from_millis(30);
+        let breaker = CircuitBreakerFactory::new().get_breaker_with("clock", ONE.ttl(ttl)).unwrap();
+        trip(&breaker);
+        let until = breaker.snapshot().since.saturating_add(ttl);
+        loop {
+            let before = SystemClock.now();
+            let answer = breaker.acquire();
+            let after = SystemClock.now();
+            let Err(rejected) = answer else {
+                assert!(after > until, "admitted {:?} early", until.since(after));
+                break;
+            };
+            rejections += 1;
+            assert!(before <= until, "rejected {:?} after the end", before.since(until));
+            let comes = after.saturating_add(rejected.retry_after());
+            assert!(comes >= until, "told to come {:?} early", until.since(comes));
+        }
+    }
 }
 
 #[test]
