@@ -1,5 +1,6 @@
 //! A breaker: its calls and permits.
 
+use std::cell::Cell;
 use std::error::Error as _;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any};
 use std::thread;
@@ -11,29 +12,48 @@ use purgatory::{
 };
 use purgatory_tests::{World, ready, trip};
 
-/// I22.
-const _: () = {
+const ONE: Config = Config::new().threshold(1);
+
+/// I22. It is the compiler that would find out.
+#[test]
+fn handles_are_send_sync_and_unwind_safe() {
     const fn is_shared<T: Send + Sync + Unpin>() {}
     const fn survives_panics<T: UnwindSafe + RefUnwindSafe>() {}
+    const fn is_sent<T: Send>(_: &T) {}
 
-    is_shared::<CircuitBreaker>();
-    is_shared::<CircuitBreakerFactory>();
-    is_shared::<Permit>();
-    is_shared::<Permit<&CircuitBreaker>>();
-    is_shared::<Rejected>();
-    is_shared::<Event>();
-    is_shared::<Snapshot>();
+    const {
+        is_shared::<CircuitBreaker>();
+        is_shared::<CircuitBreakerFactory>();
+        is_shared::<Permit>();
+        is_shared::<Permit<&CircuitBreaker>>();
+        is_shared::<Rejected>();
+        is_shared::<Event>();
+        is_shared::<Snapshot>();
 
-    survives_panics::<CircuitBreaker>();
-    survives_panics::<CircuitBreakerFactory>();
-    survives_panics::<Permit>();
-    survives_panics::<Permit<&CircuitBreaker>>();
-    survives_panics::<Rejected>();
-    survives_panics::<Event>();
-    survives_panics::<Snapshot>();
-};
+        survives_panics::<CircuitBreaker>();
+        survives_panics::<CircuitBreakerFactory>();
+        survives_panics::<Permit>();
+        survives_panics::<Permit<&CircuitBreaker>>();
+        survives_panics::<Rejected>();
+        survives_panics::<Event>();
+        survives_panics::<Snapshot>();
+    }
 
-const ONE: Config = Config::new().threshold(1);
+    // Held across an await of something that is no more than `Send`.
+    let breaker = World::new().breaker(Config::new());
+    let wait = async || {
+        let cell = Cell::new(());
+        std::future::ready(()).await;
+        cell.get();
+        Ok::<_, Failed>(())
+    };
+    is_sent(&breaker.call_async(wait));
+    is_sent(&breaker.acquire_async());
+    is_sent(&async {
+        let permit = breaker.acquire_async().await.unwrap();
+        permit.settle(&wait().await);
+    });
+}
 
 #[test]
 fn the_error_of_a_call_is_the_rejection_or_the_error_itself() {
