@@ -65,7 +65,7 @@ pub fn trip(breaker: &CircuitBreaker) {
 }
 
 /// Polls a future once, for nobody.
-pub fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
