@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io;
+use std::panic::{catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::time::Duration;
 
 use purgatory::{CircuitBreakerFactory, State, circuit_breaker};
 
-use crate::attribute_support::{Boom, finish, sensitive};
+use crate::attribute_support::{Boom, finish, pause, sensitive};
 
 /// What a call does to a circuit that has failed once, with a threshold of two.
 #[derive(Debug, PartialEq, Eq)]
@@ -197,4 +200,57 @@ fn any_value_can_be_judged() {
         clock.advance(Duration::from_secs(31));
         assert_eq!(value(200).status, 200);
     });
+}
+
+/// I9: they are asked in the call.
+#[test]
+fn a_panic_in_a_condition_is_a_failure_of_the_call_and_goes_on() {
+    fn panics<T>(_: &T) -> bool {
+        resume_unwind(Box::new("condition"))
+    }
+
+    #[circuit_breaker("panics", exclude = panics)]
+    fn exclude() -> Result<(), Boom> {
+        Err(Boom::Code(1))
+    }
+    #[circuit_breaker("panics", ignore(Boom::Code(code) if panics(code)))]
+    async fn ignore() -> Result<(), Boom> {
+        pause().await;
+        Err(Boom::Code(1))
+    }
+    #[circuit_breaker("panics", failure_if = panics)]
+    fn failure_if() -> Result<(), Boom> {
+        Ok(())
+    }
+    #[circuit_breaker("panics", failure_if = panics)]
+    fn boxed() -> Pin<Box<dyn Future<Output = Option<String>>>> {
+        Box::pin(async {
+            pause().await;
+            Some(String::new())
+        })
+    }
+    #[circuit_breaker("panics", failure_if = panics, fallback = 0)]
+    fn any() -> u32 {
+        1
+    }
+
+    let doors: [(&str, fn()); 5] = [
+        ("exclude", || drop(exclude())),
+        ("ignore", || drop(finish(ignore()))),
+        ("failure_if", || drop(failure_if())),
+        ("boxed", || drop(finish(boxed()))),
+        ("any", || assert_eq!(any(), 0)),
+    ];
+    for (door, call) in doors {
+        let (factory, clock) = sensitive();
+        for generation in [1, 3] {
+            let payload = catch_unwind(|| factory.scope(call)).unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"condition"), "{door}");
+            let circuit = factory.find("panics").unwrap().snapshot();
+            assert_eq!((circuit.state, circuit.generation), (State::Open, generation), "{door}");
+            clock.advance(Duration::from_secs(31));
+        }
+        let probe = factory.find("panics").unwrap();
+        assert!(probe.acquire().unwrap().is_probe(), "{door}");
+    }
 }

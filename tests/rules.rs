@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, Rejected};
-use purgatory_tests::{World, trip};
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, Rejected, State};
+use purgatory_tests::{World, ready, trip};
 use thiserror::Error;
 
 #[derive(Debug, Clone, Error)]
@@ -220,4 +221,59 @@ fn the_rejection_of_another_breaker_can_be_ignored() {
     assert_eq!(verdict(&outer, call()), Verdict::Failure);
     let outer = outer.look_into::<purgatory::Error<Status>>();
     assert_eq!(verdict(&outer, call()), Verdict::Ignored);
+}
+
+/// I9: rules are asked in the call. What the error was to be is not known, so it is what errors are.
+#[test]
+fn a_panic_in_a_rule_is_a_failure_of_the_call_and_goes_on() {
+    fn panics(_: &Status) -> bool {
+        resume_unwind(Box::new("rule"))
+    }
+    type With = fn(FactoryBuilder) -> (World, CircuitBreaker);
+    let rules: [(&str, With); 4] = [
+        ("exclude of the factory", |builder| world(builder.exclude(panics))),
+        ("ignore of the factory", |builder| world(builder.ignore(panics))),
+        ("exclude of the handle", |builder| {
+            let (world, breaker) = world(builder);
+            (world, breaker.exclude(panics))
+        }),
+        ("ignore of the handle", |builder| {
+            let (world, breaker) = world(builder);
+            (world, breaker.ignore(panics))
+        }),
+    ];
+    fn failing() -> Result<(), Status> {
+        Err(Status(503))
+    }
+    type Door = fn(&CircuitBreaker);
+    let doors: [(&str, Door); 3] = [
+        ("call", |breaker| drop(breaker.call(failing))),
+        ("call_async", |breaker| drop(ready(breaker.call_async(async || failing())))),
+        ("permit", |breaker| breaker.acquire().unwrap().settle(&failing())),
+    ];
+    for (rule, with) in rules {
+        for (door, call) in doors {
+            let (world, breaker) = with(builder());
+            let call = || catch_unwind(AssertUnwindSafe(|| call(&breaker))).unwrap_err();
+            assert_eq!(call().downcast_ref(), Some(&"rule"), "{door}, {rule}");
+            assert_eq!(world.log.lines(), ["failed 1"], "{door}, {rule}");
+
+            breaker.acquire().unwrap().failure();
+            world.advance(31);
+            breaker.acquire().unwrap().ignore();
+            world.log.take();
+            assert_eq!(call().downcast_ref(), Some(&"rule"), "{door}, {rule}");
+            let opens = "half-open to open, generation 3, opened at 31s: ProbeFailed";
+            assert_eq!(world.log.lines(), [opens], "{door}, {rule}");
+            world.advance(31);
+            breaker.acquire().unwrap().success();
+            assert_eq!(breaker.state(), State::Closed, "{door}, {rule}");
+        }
+    }
+}
+
+fn world(builder: FactoryBuilder) -> (World, CircuitBreaker) {
+    let world = World::with(builder);
+    let breaker = world.breaker(Config::new().threshold(2));
+    (world, breaker)
 }
