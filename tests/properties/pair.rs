@@ -43,7 +43,7 @@ pub(crate) struct Pair {
     model: Model,
     pub(crate) out: Vec<Out>,
     /// Nobody settles these. Really forgotten, each would keep its circuit after the history is over.
-    forgotten: Vec<Permit>,
+    pub(crate) forgotten: Vec<Permit>,
 }
 
 pub(crate) struct Out {

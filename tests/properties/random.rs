@@ -19,6 +19,11 @@ pub(crate) fn end() -> impl Strategy<Value = End> {
     ]
 }
 
+/// What leaves a circuit half-open that is so.
+pub(crate) fn undecided() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Ignore), Just(End::Drop)]
+}
+
 /// While time passes as it should.
 pub(crate) fn ordinary() -> impl Strategy<Value = Op> {
     prop_oneof![
