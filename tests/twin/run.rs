@@ -156,7 +156,7 @@ impl Run {
         let bytes = match self.dice.below(5) {
             0 => None,
             1 => Some(b"not a record".to_vec()),
-            3 => Some(format!("1 C {} 0 0 {} 1:1:1:1:1 0 - -", 1u64 << 61, u32::MAX).into_bytes()),
+            3 => Some(format!("1 C {} 0 0 {} 1:1:1:1:1 0 - -", 1u64 << 60, u32::MAX).into_bytes()),
             2 => Some(b"2 O 7 1800000000000000 500000 and more".to_vec()),
             _ => old,
         };

@@ -5,8 +5,9 @@
 pub(crate) mod fuzz;
 
 use super::*;
-use crate::circuit::Ticket;
+use crate::circuit::{Effect, Ticket};
 use crate::outcome::Outcome;
+use crate::word::Word;
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
 struct Dice(u64);
@@ -160,6 +161,7 @@ fn nothing_overflows_after_the_largest_numbers() {
         )
     };
     assert_eq!(decode(&line('C', u64::MAX)), Read::Garbled);
+    assert_eq!(decode(&line('C', MAX_GENERATION + 1)), Read::Garbled);
     for state in ['C', 'H'] {
         let Read::Known(record) = decode(&line(state, MAX_GENERATION)) else { panic!("{state}") };
         let (mut circuit, probe) = (record.circuit, Some(ProbeId::MIN));
@@ -171,6 +173,21 @@ fn nothing_overflows_after_the_largest_numbers() {
     let Read::Known(record) = decode(&line('C', 0)) else { panic!("it is a record") };
     let mut circuit = record.circuit;
     circuit.settle(Ticket { generation: 0, probe: None }, Outcome::Failure, || Timestamp::MAX);
+}
+
+#[test]
+fn calls_count_in_the_largest_generation_and_those_after_it() {
+    let settings = Config::new().threshold(1).resolve();
+    let closed = Phase::Closed { failures: 0 };
+    let mut circuit = Circuit::restored(settings, MAX_GENERATION, Timestamp::ORIGIN, closed);
+    for _ in 0..10 {
+        // The ticket that a call gets from the word.
+        let generation = Word::new(circuit.view()).closed().expect("it is closed");
+        let ticket = Ticket { generation, probe: None };
+        let settled = circuit.settle(ticket, Outcome::Failure, || Timestamp::ORIGIN);
+        assert_eq!(settled.effect, Some(Effect::Failed(1)));
+        circuit.reset(Timestamp::ORIGIN);
+    }
 }
 
 #[test]
