@@ -205,6 +205,40 @@ fn arguments_that_depend_on_cfg() {
 }
 
 #[test]
+fn fields_of_a_pattern_that_depend_on_cfg() {
+    struct Size {
+        width: u8,
+        #[cfg(not(test))]
+        height: u8,
+    }
+    struct Area {
+        size: Size,
+        #[cfg(not(test))]
+        origin: (u8, u8),
+    }
+
+    #[circuit_breaker("cfg")]
+    fn sync(
+        Area {
+            size:
+                Size {
+                    width,
+                    #[cfg(not(test))]
+                    height,
+                },
+            #[cfg(not(test))]
+                origin: (x, _),
+        }: Area,
+    ) -> Outcome<u8> {
+        #[cfg(not(test))]
+        return Ok(x + height);
+        Ok(width)
+    }
+
+    assert_eq!(guarded("cfg", || sync(Area { size: Size { width: 1 } })), 1);
+}
+
+#[test]
 fn other_attributes_stay_where_they_are() {
     #[circuit_breaker("attributes")]
     #[deprecated]

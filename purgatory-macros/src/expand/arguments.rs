@@ -42,37 +42,39 @@ impl Arguments {
                     }
                 }
                 FnArg::Typed(argument) => {
-                    let cfgs = argument.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
-                    let cfgs: Vec<_> = cfgs.cloned().collect();
+                    let cfgs: Vec<_> = cfgs(&argument.attrs).collect();
                     if let (true, [cfg, ..]) = (handed_on, &cfgs[..]) {
                         let message = "an argument that may be missing cannot be handed on to \
                                        the fallback: give an expression, `fallback = path(..)`";
                         errors.push(Error::new_spanned(cfg, message));
                     }
-                    let names = arguments.add(argument, position, handed_on).into_iter();
-                    let variables = names.map(|name| Variable { name, cfgs: cfgs.clone() });
-                    arguments.variables.extend(variables);
+                    arguments.add(argument, cfgs, position, handed_on);
                 }
             }
         }
         arguments
     }
 
-    /// Adds an argument, and returns the variables that it binds.
-    fn add(&mut self, argument: &mut PatType, position: usize, handed_on: bool) -> Vec<Ident> {
-        let mut names = Vec::new();
+    /// Adds an argument that is there when `cfgs` hold, and the variables that it binds.
+    fn add(
+        &mut self,
+        argument: &mut PatType,
+        cfgs: Vec<Attribute>,
+        position: usize,
+        handed_on: bool,
+    ) {
         match &*argument.pat {
-            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => {
-                self.list.push(ident.to_token_stream());
-                names.push(ident.clone());
+            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident: name, .. }) => {
+                self.list.push(name.to_token_stream());
+                self.variables.push(Variable { name: name.clone(), cfgs });
             }
             Pat::Wild(_) => {
                 let (name, _) = rename(argument, position);
                 self.list.push(name.to_token_stream());
-                names.push(name);
+                self.variables.push(Variable { name, cfgs });
             }
             pattern => {
-                bindings(pattern, &mut names);
+                bindings(pattern, &cfgs, &mut self.variables);
                 if handed_on {
                     let (name, pattern) = rename(argument, position);
                     let unpack = hygienic!(let #pattern = #name;);
@@ -81,7 +83,6 @@ impl Arguments {
                 }
             }
         }
-        names
     }
 
     // Output:
@@ -117,23 +118,30 @@ fn rename(argument: &mut PatType, position: usize) -> (Ident, Pat) {
     (ident, mem::replace(&mut argument.pat, Pat::Ident(name)))
 }
 
-/// The variables that a pattern binds.
-fn bindings(pattern: &Pat, names: &mut Vec<Ident>) {
+/// The conditions on what has these attributes.
+fn cfgs(attrs: &[Attribute]) -> impl Iterator<Item = Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned()
+}
+
+/// Adds the variables that a pattern binds, which is there when `outer` hold.
+fn bindings(pattern: &Pat, outer: &[Attribute], variables: &mut Vec<Variable>) {
+    let mut inside = |pattern: &Pat| bindings(pattern, outer, variables);
     match pattern {
         Pat::Ident(pattern) => {
-            names.push(pattern.ident.clone());
+            variables.push(Variable { name: pattern.ident.clone(), cfgs: outer.to_vec() });
             if let Some((_, pattern)) = &pattern.subpat {
-                bindings(pattern, names);
+                bindings(pattern, outer, variables);
             }
         }
-        Pat::Paren(pattern) => bindings(&pattern.pat, names),
-        Pat::Reference(pattern) => bindings(&pattern.pat, names),
-        Pat::Slice(pattern) => pattern.elems.iter().for_each(|pattern| bindings(pattern, names)),
-        Pat::Struct(pattern) => pattern.fields.iter().for_each(|field| bindings(&field.pat, names)),
-        Pat::Tuple(pattern) => pattern.elems.iter().for_each(|pattern| bindings(pattern, names)),
-        Pat::TupleStruct(pattern) => {
-            pattern.elems.iter().for_each(|pattern| bindings(pattern, names));
-        }
+        Pat::Paren(pattern) => inside(&pattern.pat),
+        Pat::Reference(pattern) => inside(&pattern.pat),
+        Pat::Slice(pattern) => pattern.elems.iter().for_each(inside),
+        Pat::Struct(pattern) => pattern.fields.iter().for_each(|field| {
+            let cfgs: Vec<_> = outer.iter().cloned().chain(cfgs(&field.attrs)).collect();
+            bindings(&field.pat, &cfgs, variables);
+        }),
+        Pat::Tuple(pattern) => pattern.elems.iter().for_each(inside),
+        Pat::TupleStruct(pattern) => pattern.elems.iter().for_each(inside),
         _ => {}
     }
 }

@@ -280,6 +280,20 @@ fn arguments_are_mentioned_if_they_are_used() {
 }
 
 #[test]
+fn a_mention_is_there_when_its_variable_is() {
+    let item = quote! {
+        fn f(#[cfg(a)] S { #[cfg(b)] inner: T { #[cfg(c)] #[other] x, y }, z }: S) -> R { [x, y, z] }
+    };
+    let expansion = squeezed(&expand(quote!("n"), item));
+    let mentions = quote! {
+        #[cfg(a)] let _ = &z;
+        #[cfg(a)] #[cfg(b)] let _ = &y;
+        #[cfg(a)] #[cfg(b)] #[cfg(c)] let _ = &x;
+    };
+    assert!(expansion.contains(&squeezed(&mentions)), "{expansion}");
+}
+
+#[test]
 fn a_mistake_leaves_the_item_as_it_is() {
     let items = [
         (quote! { pub fn f((a, _): (A, B), _: C) -> R { body } }, 2),
