@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
+use std::marker::PhantomData;
 
 use purgatory::circuit_breaker;
 
@@ -181,6 +182,26 @@ fn patterns_mutable_and_nameless_arguments() {
 
     let call = || patterns(0, (2, 2), Point { x: 4, y: 5 }, [6, 0, 7], &8, (9, 10), 0);
     assert_eq!(guarded("patterns", call), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn patterns_that_are_constants() {
+    struct Tagged<T>(u8, PhantomData<T>);
+
+    #[circuit_breaker("constants")]
+    fn inside(Tagged(n, PhantomData): Tagged<u8>) -> Outcome<Tagged<u8>> {
+        Ok(Tagged(n, PhantomData))
+    }
+    #[circuit_breaker("constants", fallback = fallback)]
+    fn whole(PhantomData: PhantomData<u8>) -> Outcome<PhantomData<u8>> {
+        Ok(PhantomData)
+    }
+    fn fallback(_: PhantomData<u8>) -> Outcome<PhantomData<u8>> {
+        rejected("constants")
+    }
+
+    assert_eq!(guarded("constants", || inside(Tagged(1, PhantomData))).0, 1);
+    assert_eq!(guarded("constants", || whole(PhantomData)), PhantomData);
 }
 
 #[test]

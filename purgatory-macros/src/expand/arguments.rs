@@ -25,6 +25,18 @@ struct Variable {
     cfgs: Vec<Attribute>,
 }
 
+impl Variable {
+    /// What the pattern binds: nothing if it is a constant, which only its spelling tells.
+    fn of(pattern: &PatIdent, cfgs: &[Attribute]) -> Option<Self> {
+        let PatIdent { by_ref, mutability, ident, subpat, .. } = pattern;
+        let bare = by_ref.is_none() && mutability.is_none() && subpat.is_none();
+        if bare && ident.to_string().starts_with(char::is_uppercase) {
+            return None;
+        }
+        Some(Self { name: ident.clone(), cfgs: cfgs.to_vec() })
+    }
+}
+
 impl Arguments {
     /// The arguments of `sig`.
     ///
@@ -48,7 +60,7 @@ impl Arguments {
                                        the fallback: give an expression, `fallback = path(..)`";
                         errors.push(Error::new_spanned(cfg, message));
                     }
-                    arguments.add(argument, cfgs, position, handed_on);
+                    arguments.add(argument, &cfgs, position, handed_on);
                 }
             }
         }
@@ -59,22 +71,22 @@ impl Arguments {
     fn add(
         &mut self,
         argument: &mut PatType,
-        cfgs: Vec<Attribute>,
+        cfgs: &[Attribute],
         position: usize,
         handed_on: bool,
     ) {
         match &*argument.pat {
-            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident: name, .. }) => {
-                self.list.push(name.to_token_stream());
-                self.variables.push(Variable { name: name.clone(), cfgs });
+            Pat::Ident(pattern @ PatIdent { by_ref: None, subpat: None, ident, .. }) => {
+                self.list.push(ident.to_token_stream());
+                self.variables.extend(Variable::of(pattern, cfgs));
             }
             Pat::Wild(_) => {
                 let (name, _) = rename(argument, position);
                 self.list.push(name.to_token_stream());
-                self.variables.push(Variable { name, cfgs });
+                self.variables.push(Variable { name, cfgs: cfgs.to_vec() });
             }
             pattern => {
-                bindings(pattern, &cfgs, &mut self.variables);
+                bindings(pattern, cfgs, &mut self.variables);
                 if handed_on {
                     let (name, pattern) = rename(argument, position);
                     let unpack = hygienic!(let #pattern = #name;);
@@ -128,7 +140,7 @@ fn bindings(pattern: &Pat, outer: &[Attribute], variables: &mut Vec<Variable>) {
     let mut inside = |pattern: &Pat| bindings(pattern, outer, variables);
     match pattern {
         Pat::Ident(pattern) => {
-            variables.push(Variable { name: pattern.ident.clone(), cfgs: outer.to_vec() });
+            variables.extend(Variable::of(pattern, outer));
             if let Some((_, pattern)) = &pattern.subpat {
                 bindings(pattern, outer, variables);
             }

@@ -268,15 +268,18 @@ fn a_name_that_is_an_expression() {
 #[test]
 fn arguments_are_mentioned_if_they_are_used() {
     let item = quote! {
-        fn f(a: A, (b, S { c, d: [e, ..] }): B, f: F, g: G, h: H, i: I, j: J, _k: K) -> R {
-            x(..a, [b, c], { e }, y.f, y . g().."{h:?}");
+        fn f(
+            a: A, (b, S { c, d: [e, ..] }): B, f: F, g: G, h: H, i: I, j: J, _k: K,
+            L: L, &((mut M, T(ref N, O @ _))): M,
+        ) -> R {
+            x(..a, [b, c], { e }, y.f, y . g().."{h:?}", L, M, N, O);
             i.j()
         }
     };
     let expansion = squeezed(&expand(quote!("n"), item));
     let mentions: Vec<_> =
         expansion.split("let_=&").skip(1).filter_map(|rest| rest.split(';').next()).collect();
-    assert_eq!(mentions, ["_k", "i", "h", "e", "c", "b", "a"]);
+    assert_eq!(mentions, ["O", "N", "M", "_k", "i", "h", "e", "c", "b", "a"]);
 }
 
 #[test]
