@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
+use std::panic::Location;
 
 use purgatory::circuit_breaker;
 
@@ -273,6 +274,17 @@ fn other_attributes_stay_where_they_are() {
     #[expect(deprecated)]
     let call = || attributes(&[1]);
     assert_eq!(guarded("attributes", call), 1);
+}
+
+#[test]
+fn the_body_is_its_own_caller() {
+    #[circuit_breaker("caller")]
+    #[track_caller]
+    fn caller() -> Outcome<&'static Location<'static>> {
+        Ok(Location::caller())
+    }
+
+    assert_eq!(guarded("caller", caller).line(), line!() - 3);
 }
 
 #[test]
