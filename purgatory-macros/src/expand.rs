@@ -40,7 +40,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 
 fn guarded(args: &Args, mut function: Function, errors: &mut Errors) -> TokenStream {
     let (shape, output) = Shape::of(&function);
-    check(args, &shape, &function, errors);
+    check(args, &shape, &output, &function, errors);
     let handed_on = matches!(args.fallback, Some(Expr::Path(_)));
     let arguments = Arguments::of(&mut function.sig, handed_on, errors);
     let site = Site { args, arguments, output, is_async: !matches!(shape, Shape::Sync) };
@@ -54,7 +54,14 @@ fn guarded(args: &Args, mut function: Function, errors: &mut Errors) -> TokenStr
 }
 
 /// Finds arguments of the attribute that do not go with the function.
-fn check(args: &Args, shape: &Shape, function: &Function, errors: &mut Errors) {
+fn check(args: &Args, shape: &Shape, output: &Output, function: &Function, errors: &mut Errors) {
+    if output.never {
+        let exempt = args.exempt.iter().map(|(_, matcher)| matcher);
+        for matcher in args.failure_if.iter().chain(exempt) {
+            let message = "there is never a value to judge: the function does not return";
+            errors.push(Error::new(matcher.span(), message));
+        }
+    }
     match (shape, &args.on_cancel, &args.fallback) {
         (Shape::Sync, Some((_, key)), _) => {
             let message = "only a future can be cancelled: `on_cancel` is for an `async fn`, and \
