@@ -1,5 +1,8 @@
 //! Names around the function that look like those of the expansion.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use purgatory::circuit_breaker;
 
 use crate::attribute_support::{Boom, finish, guarded, rejected, sensitive};
@@ -227,4 +230,33 @@ impl Client {
 fn functions_may_come_from_a_macro() {
     assert_eq!(guarded("macro", || from_a_macro(1, 2, 3)), 7);
     assert_eq!(guarded("method", || Client(1).method()), 1);
+}
+
+macro_rules! return_types {
+    ($never:ty, $output:ty, $future:ty) => {
+        #[circuit_breaker("type", fallback = std::panic::panic_any("rejected"))]
+        fn never() -> $never {
+            std::panic::panic_any("called")
+        }
+        #[circuit_breaker("type", on_cancel = failure)]
+        #[allow(unused_parens)]
+        fn lazy(n: u8) -> (Pin<(Box<(dyn Future<Output = $output>)>)>) {
+            Box::pin(async move { Ok(n) })
+        }
+        #[circuit_breaker("type", on_cancel = failure)]
+        fn eager(n: u8) -> $future {
+            let n = n + 1;
+            Box::pin(async move { Ok(n) })
+        }
+    };
+}
+
+return_types!(!, Result<u8, Boom>, Pin<Box<dyn Future<Output = Result<u8, Boom>>>>);
+
+#[test]
+fn a_return_type_may_come_from_a_macro_or_in_parentheses() {
+    assert_eq!(guarded("type", || finish(lazy(1))), 1);
+    assert_eq!(guarded("type", || finish(eager(1))), 2);
+    let payload = std::panic::catch_unwind(|| never()).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"called"));
 }

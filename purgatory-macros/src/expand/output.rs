@@ -31,13 +31,22 @@ impl Output {
     }
 
     pub(super) fn of_type(ty: &Type) -> Self {
-        let never = matches!(ty, Type::Never(_));
+        let never = matches!(peeled(ty), Type::Never(_));
         let tokens = ty.to_token_stream();
         let spans = || tokens.clone().into_iter().map(|token| generated(token.span()));
         let start = spans().next().unwrap_or_else(Span::mixed_site);
         let end = spans().last().unwrap_or(start);
         let ty = if never { hygienic!(_) } else { nameable(tokens) };
         Self { ty, never, start, end }
+    }
+}
+
+/// `ty` without parentheses and the invisible group that a fragment of `macro_rules!` comes in.
+pub(super) fn peeled(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(ty) => peeled(&ty.elem),
+        Type::Paren(ty) => peeled(&ty.elem),
+        ty => ty,
     }
 }
 

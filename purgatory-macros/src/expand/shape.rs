@@ -9,7 +9,7 @@ use syn::{
     Token, Type, TypeParamBound, braced, parenthesized, token,
 };
 
-use super::output::Output;
+use super::output::{Output, peeled};
 use crate::item::{Block, Function};
 
 /// Where the value of a call is made.
@@ -105,11 +105,9 @@ fn boxed_future(ty: &Type) -> Option<&Type> {
 
 /// `T` of `impl Future<Output = T>` and `dyn Future<Output = T>`.
 fn future(ty: &Type) -> Option<&Type> {
-    let bounds = match ty {
+    let bounds = match peeled(ty) {
         Type::ImplTrait(ty) => &ty.bounds,
         Type::TraitObject(ty) => &ty.bounds,
-        Type::Group(ty) => return future(&ty.elem),
-        Type::Paren(ty) => return future(&ty.elem),
         _ => return None,
     };
     bounds.iter().find_map(|bound| match bound {
@@ -125,12 +123,9 @@ fn future(ty: &Type) -> Option<&Type> {
 
 /// `T` of `Name<T>`.
 fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
-    match ty {
-        Type::Path(ty) => match arguments(&ty.path, name)?.first()? {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        },
-        Type::Group(ty) => only_argument(&ty.elem, name),
+    let Type::Path(ty) = peeled(ty) else { return None };
+    match arguments(&ty.path, name)?.first()? {
+        GenericArgument::Type(ty) => Some(ty),
         _ => None,
     }
 }
