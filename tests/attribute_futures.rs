@@ -227,6 +227,43 @@ fn the_fallback_of_a_lazy_future_gets_the_arguments() {
 }
 
 #[test]
+fn the_block_of_a_lazy_future_need_not_take_what_the_attribute_uses() {
+    #[circuit_breaker(name = tenant, fallback = Ok(tenant.len() as u32))]
+    fn lazy(tenant: String) -> impl Future<Output = Outcome> {
+        async { written(Ok(1)).await }
+    }
+    #[circuit_breaker("lazy", factory = factory)]
+    fn lazy_box(factory: CircuitBreakerFactory) -> Pin<Box<dyn Future<Output = Outcome>>> {
+        Box::pin(async { written(Ok(1)).await })
+    }
+
+    let (factory, _clock) = sensitive();
+    let call = || finish(factory.scope_async(lazy("blue".to_owned())));
+    assert_eq!(call(), Ok(1));
+    factory.find("blue").unwrap().acquire().unwrap().failure();
+    assert_eq!(call(), Ok(4));
+    assert_eq!(finish(lazy_box(sensitive().0)), Ok(1));
+}
+
+#[test]
+fn the_block_of_a_lazy_future_takes_no_more_than_it_needs() {
+    struct Client<'c> {
+        answer: &'c Outcome,
+    }
+
+    impl<'c> Client<'c> {
+        #[circuit_breaker("lazy", exclude(Boom::Code(404)))]
+        fn lazy(&self) -> impl Future<Output = Outcome> + use<'c> {
+            async { self.answer.clone() }
+        }
+    }
+
+    let answer = Ok(1);
+    let future = Client { answer: &answer }.lazy();
+    assert_eq!(finish(future), Ok(1));
+}
+
+#[test]
 fn the_fallback_of_a_future_made_by_hand_is_coerced() {
     type Anything = Option<Box<dyn Any>>;
 

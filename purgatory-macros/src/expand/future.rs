@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use super::output::Output;
 use super::shape::Lazy;
 use super::{Site, generated};
-use crate::args::{Name, OnCancel};
+use crate::args::{Args, Name, OnCancel};
 use crate::item::Function;
 
 impl Site<'_> {
@@ -44,7 +44,15 @@ impl Site<'_> {
         let capture = &lazy.capture;
         let body = self.body(&self.output, &lazy.block, &TokenStream::new());
         let awaiting = self.awaiting(&self.args.name, &hygienic!(async #capture #body));
-        lazy.with_body(&hygienic!(#hint #awaiting))
+        let outer_capture = (capture.is_some() || self.evaluates()).then(|| hygienic!(move));
+        lazy.with_body(&outer_capture, &hygienic!(#hint #awaiting))
+    }
+
+    /// Whether the decision evaluates expressions, which may use arguments that the body leaves alone:
+    /// the future has to take them. If not, it takes no more than the body asks for.
+    fn evaluates(&self) -> bool {
+        let Args { name, factory, fallback, .. } = self.args;
+        matches!(name, Some(Name::Expr(_))) || factory.is_some() || fallback.is_some()
     }
 
     // Input:

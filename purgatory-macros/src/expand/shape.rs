@@ -56,9 +56,13 @@ pub(super) struct Lazy {
 }
 
 impl Lazy {
-    /// The same around another body.
-    pub(super) fn with_body(&self, body: &TokenStream) -> TokenStream {
-        let Self { boxed, asyncness, capture, block } = self;
+    /// The same around another body, which captures in its own way.
+    pub(super) fn with_body(
+        &self,
+        capture: &Option<TokenStream>,
+        body: &TokenStream,
+    ) -> TokenStream {
+        let Self { boxed, asyncness, block, .. } = self;
         let mut future = quote!(#asyncness #capture);
         block.brace.surround(&mut future, |tokens| body.to_tokens(tokens));
         let Some((path, paren)) = boxed else { return future };
