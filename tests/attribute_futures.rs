@@ -203,6 +203,40 @@ fn the_eager_part_runs_in_the_call_and_the_rest_when_polled() {
 }
 
 #[test]
+fn the_factory_of_an_eager_future_is_asked_before_the_body_takes_it() {
+    struct Context {
+        factory: CircuitBreakerFactory,
+        name: String,
+    }
+
+    #[circuit_breaker(name = context.name, factory = context.factory)]
+    fn eager(context: Context, result: Outcome) -> impl Future<Output = Outcome> + Send + 'static {
+        let length = context.name.len();
+        async move {
+            pause().await;
+            drop(context);
+            result.map(|n| n + length as u32)
+        }
+    }
+    #[circuit_breaker("borrowed", factory = factory)]
+    fn eager_box(
+        factory: &CircuitBreakerFactory,
+        result: Outcome,
+    ) -> Pin<Box<dyn Future<Output = Outcome>>> {
+        let names = factory.names().len();
+        Box::pin(async move { result.map(|n| n + names as u32) })
+    }
+
+    let context = || Context { factory: sensitive().0, name: "seven".to_owned() };
+    assert_eq!(finish(eager(context(), Ok(1))), Ok(6));
+
+    let (factory, _clock) = sensitive();
+    let waiting = eager_box(&factory, Ok(1));
+    finish(eager_box(&factory, Err(Boom::Code(7)))).unwrap_err();
+    assert_eq!(finish(waiting), rejected("borrowed"));
+}
+
+#[test]
 fn the_fallback_of_a_lazy_future_gets_the_arguments() {
     async fn cached(names: Vec<String>, (low, high): (u32, u32)) -> Outcome {
         pause().await;

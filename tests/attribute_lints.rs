@@ -205,6 +205,15 @@ impl Client {
         Ok((self, vec![Some((&self.name, [0; 4]))]))
     }
 
+    #[circuit_breaker("lints", factory = self.factory)]
+    fn eager(&self) -> impl Future<Output = Outcome<u32>> + use<> {
+        let calls = self.calls;
+        async move {
+            pause().await;
+            Ok(calls)
+        }
+    }
+
     #[circuit_breaker("lints")]
     async fn consume(self) -> Outcome<u32> {
         pause().await;
@@ -231,6 +240,7 @@ fn the_expansion_is_as_clean_as_the_code_of_the_user() {
         factory: purgatory::CircuitBreakerFactory::new(),
     };
     assert_eq!(client().own_factory().unwrap().1, [Some(("own", [0; 4]))]);
+    assert_eq!(finish(client().eager()), Ok(1));
     assert_eq!(guarded("lints", || client().increment().map(|client| client.calls)), 2);
     assert_eq!(guarded("lints", || client().generic(&[1, 2])), [2]);
     assert_eq!(guarded("lints", || finish(client().consume())), 1);

@@ -100,7 +100,7 @@ impl Site<'_> {
     //     }
     fn sync_fn(&self, function: &Function) -> TokenStream {
         let private = self.private();
-        let admit = self.admit(&self.args.name);
+        let admit = self.admit(&self.breaker(&self.args.name));
         let mentions = self.arguments.mentions(&function.body.tokens);
         let body = self.body(&self.output, &function.body, &mentions);
         let verdict = self.verdict(hygienic!(#private::run(&mut permit, move || #body)));

@@ -24,9 +24,8 @@ impl Site<'_> {
     // Output, in a future with a fallback:
     //     let acquired = Breaker::acquire_async(&breaker).await;
     //     let mut permit = match acquired {
-    pub(super) fn admit(&self, name: &impl ToTokens) -> TokenStream {
+    pub(super) fn admit(&self, breaker: &TokenStream) -> TokenStream {
         let private = self.private();
-        let breaker = self.breaker(name);
         let rejected = self.rejected();
         let unpacked = &self.arguments.unpacked;
         // A fallback may diverge or be `()`. If it is a constant it needs braces: a path is called.
@@ -78,7 +77,7 @@ impl Site<'_> {
     //     }
     //
     // The block is there because items have no hygiene: the body must not see them.
-    fn breaker(&self, name: &impl ToTokens) -> TokenStream {
+    pub(super) fn breaker(&self, name: &impl ToTokens) -> TokenStream {
         let private = self.private();
         let config = self.config();
         let breaker = match (&self.args.name, &self.args.factory) {

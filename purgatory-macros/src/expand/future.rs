@@ -1,8 +1,7 @@
 //! Functions whose value is made in a future.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote_spanned};
-use syn::Expr;
+use quote::quote_spanned;
 use syn::spanned::Spanned;
 
 use super::output::Output;
@@ -23,7 +22,7 @@ impl Site<'_> {
     pub(super) fn async_fn(&self, function: &Function) -> TokenStream {
         let mentions = self.arguments.mentions(&function.body.tokens);
         let body = self.body(&self.output, &function.body, &mentions);
-        self.awaiting(&self.args.name, &hygienic!(async move #body))
+        self.awaiting(&self.breaker(&self.args.name), &hygienic!(async move #body))
     }
 
     // Input:
@@ -43,7 +42,8 @@ impl Site<'_> {
         let hint = self.hint(&self.output, &TokenStream::new());
         let capture = &lazy.capture;
         let body = self.body(&self.output, &lazy.block, &TokenStream::new());
-        let awaiting = self.awaiting(&self.args.name, &hygienic!(async #capture #body));
+        let breaker = self.breaker(&self.args.name);
+        let awaiting = self.awaiting(&breaker, &hygienic!(async #capture #body));
         let outer_capture = (capture.is_some() || self.evaluates()).then(|| hygienic!(move));
         lazy.with_body(&outer_capture, &hygienic!(#hint #awaiting))
     }
@@ -60,7 +60,7 @@ impl Site<'_> {
     //
     // Output:
     //     fn f(a: A, b: B) -> Pin<Box<dyn Future<Output = Ret>>> {
-    //         <owned name>
+    //         <early>
     //         let future = call(move || <body>);
     //         Box::pin(async move {
     //             <hint>
@@ -69,38 +69,51 @@ impl Site<'_> {
     //         })
     //     }
     //
-    // The first line is there if the name is an expression, which may borrow from the arguments: it
-    // must not make the future borrow.
+    // The first line is there if the name or the factory is an expression: the body may take what it
+    // is made of, and it must not make the future borrow.
     pub(super) fn eager_future(&self, function: &Function, boxed: bool) -> TokenStream {
         let private = self.private();
         let mentions = self.arguments.mentions(&function.body.tokens);
         let body = self.body(&Output::of(&function.sig), &function.body, &mentions);
-        let (let_name, name) = match &self.args.name {
-            Some(Name::Expr(name)) => (Some(self.owned_name(name)), hygienic!(name)),
-            name => (None, name.to_token_stream()),
-        };
+        let (early, breaker) = self.early_breaker();
         let hint = self.hint(&self.output, &TokenStream::new());
-        let awaiting = self.awaiting(&name, &hygienic!(future));
+        let awaiting = self.awaiting(&breaker, &hygienic!(future));
         let mut guarded = hygienic!(async move { #hint #awaiting });
         if boxed {
             guarded = hygienic!(#private::std::boxed::Box::pin(#guarded));
         }
         hygienic! {
-            #let_name
+            #early
             let future = #private::call(move || #body);
             #guarded
         }
     }
 
-    // Output:
+    /// What of the look-up comes before the body, and the breaker with that.
+    //
+    // Output, of a factory that is given:
+    //     let breaker = <breaker>;
+    //
+    // Output, for the global one, which is that of the scope in which the future is polled:
     //     let name = String::from(AsRef::<str>::as_ref(&(name)));
-    fn owned_name(&self, name: &Expr) -> TokenStream {
-        let span = generated(name.span());
-        let private = self.private_at(span);
-        let text = quote_spanned! {span=>
-            #private::core::convert::AsRef::<#private::core::primitive::str>::as_ref(&(#name))
-        };
-        hygienic!(let name = #private::std::string::String::from(#text);)
+    fn early_breaker(&self) -> (Option<TokenStream>, TokenStream) {
+        let private = self.private();
+        match (&self.args.name, &self.args.factory) {
+            (name, Some(_)) => {
+                let breaker = self.breaker(name);
+                (Some(hygienic!(let breaker = #breaker;)), hygienic!(breaker))
+            }
+            (Some(Name::Expr(name)), None) => {
+                let span = generated(name.span());
+                let at_name = self.private_at(span);
+                let text = quote_spanned! {span=>
+                    #at_name::core::convert::AsRef::<#at_name::core::primitive::str>::as_ref(&(#name))
+                };
+                let early = hygienic!(let name = #private::std::string::String::from(#text););
+                (Some(early), self.breaker(&hygienic!(name)))
+            }
+            (name, None) => (None, self.breaker(name)),
+        }
     }
 
     // Output:
@@ -116,11 +129,11 @@ impl Site<'_> {
     //
     // With `on_cancel = failure`, the verdict comes after
     //     cancel_fails(&mut permit);
-    fn awaiting(&self, name: &impl ToTokens, future: &TokenStream) -> TokenStream {
+    fn awaiting(&self, breaker: &TokenStream, future: &TokenStream) -> TokenStream {
         let private = self.private();
         let cancel_fails = matches!(self.args.on_cancel, Some((OnCancel::Failure, _)))
             .then(|| hygienic!(#private::cancel_fails(&mut permit);));
-        let admit = self.admit(name);
+        let admit = self.admit(breaker);
         let guarded = if self.pauses() {
             let rejected = self.rejected();
             hygienic! {
