@@ -38,7 +38,7 @@ fn counts<R>(circuit: &str, failing: impl FnOnce() -> R, call: impl FnOnce() -> 
 #[test]
 fn patterns_are_tried_in_the_order_written() {
     #[circuit_breaker("patterns", ignore(Boom::Code(400), Boom::Code(c) if c % 2 == 1),
-        exclude(Boom::Code(400..=499) | Boom::Code(1..100)))]
+        exclude(| Boom::Code(400..=499) | Boom::Code(1..100)))]
     fn patterns(code: u16) -> Result<(), Boom> {
         Err(Boom::Code(code))
     }

@@ -37,7 +37,7 @@ pub(crate) struct Arm {
 
 impl Parse for Arm {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let pattern = Pat::parse_multi(input)?;
+        let pattern = Pat::parse_multi_with_leading_vert(input)?;
         let guard = match input.parse()? {
             Some(token) => Some((token, input.parse()?)),
             None => None,
@@ -73,10 +73,25 @@ pub(super) fn parse(key: &Ident, input: ParseStream<'_>) -> Result<Matcher> {
 }
 
 fn arms(key: &Ident, input: ParseStream<'_>) -> Result<Vec<Arm>> {
-    if input.peek(Token![|]) || input.peek(Token![||]) || input.peek(Token![move]) {
+    if starts_closure(input) {
         return Err(input.error(format!("a closure goes behind `=`: `{key} = |value| ..`")));
     }
     Ok(Punctuated::<Arm, Token![,]>::parse_terminated(input)?.into_iter().collect())
+}
+
+/// Whether a closure comes next, which may begin as a pattern does: `|e| gone(e)` but `| Gone | Moved(_)`.
+fn starts_closure(input: ParseStream<'_>) -> bool {
+    if !input.peek(Token![|]) {
+        return input.peek(Token![||]) || input.peek(Token![move]);
+    }
+    let ahead = input.fork();
+    let Ok(Pat::Or(pattern)) = Pat::parse_multi_with_leading_vert(&ahead) else { return true };
+    let takes_anything = match pattern.cases.first() {
+        Some(Pat::Ident(variable)) => !variable.ident.to_string().starts_with(char::is_uppercase),
+        Some(Pat::Wild(_)) => true,
+        _ => false,
+    };
+    takes_anything || !(ahead.is_empty() || ahead.peek(Token![,]) || ahead.peek(Token![if]))
 }
 
 fn predicate(key: &Ident, expr: Expr) -> Result<Matcher> {

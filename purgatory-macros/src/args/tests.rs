@@ -166,6 +166,17 @@ fn matchers_keep_their_order() {
 }
 
 #[test]
+fn a_pattern_may_begin_with_a_bar() {
+    for pattern in ["| A", "| A | B if b, C", "| 1..=5 | 7", "| E::A(_) | E::B(_),", "A, | B | C"] {
+        let args = args(&format!(r#""n", exclude({pattern})"#));
+        let [(_, Matcher::Patterns(arms))] = &args.exempt[..] else { panic!("{pattern}") };
+        let arms: Vec<_> = arms.iter().map(|arm| arm.to_token_stream().to_string()).collect();
+        let expected = pattern.trim_end_matches(',').replace(' ', "");
+        assert_eq!(arms.join(",").replace(' ', ""), expected);
+    }
+}
+
+#[test]
 fn a_matcher_says_what_it_takes() {
     assert_eq!(mistake("exclude()"), "expected a pattern, such as `exclude(Error::NotFound)`");
     assert_eq!(mistake("ignore(|e| e.ok())"), "a closure goes behind `=`: `ignore = |value| ..`");
@@ -173,6 +184,18 @@ fn a_matcher_says_what_it_takes() {
         mistake("ignore(move |e| e.ok())"),
         "a closure goes behind `=`: `ignore = |value| ..`"
     );
+    for closure in [
+        "||",
+        "|_| true",
+        "|_e| true",
+        "|e| is_gone(e)",
+        "|&e| e > 0",
+        "|e: &E| e.0 == 0",
+        "|e, _| 0",
+    ] {
+        let expected = "a closure goes behind `=`: `ignore = |value| ..`";
+        assert_eq!(mistake(&format!("ignore({closure})")), expected, "{closure}");
+    }
     let expected =
         "`failure_if` takes a closure or the path of a fn; a pattern goes in `failure_if(..)`";
     assert_eq!(mistake("failure_if = 500"), expected);
