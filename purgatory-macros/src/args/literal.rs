@@ -59,7 +59,8 @@ impl<'a> Literal<'a> {
     pub(super) fn time(&self, key: &str) -> Result<Duration, String> {
         let Self { lit, negative, text } = self;
         let time = match lit {
-            Lit::Str(text) => duration::parse(&text.value()),
+            Lit::Str(text) if text.suffix().is_empty() => duration::parse(&text.value()),
+            Lit::Str(_) => Err("text has no suffix".to_owned()),
             Lit::Int(int) if int.suffix().is_empty() => whole_seconds(int.base10_digits()),
             Lit::Float(float) if float.suffix().is_empty() => seconds(float.base10_digits()),
             Lit::Int(_) | Lit::Float(_) => {

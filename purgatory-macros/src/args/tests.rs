@@ -129,6 +129,7 @@ fn times_are_checked() {
         ("18446744073709551616", "it is too long"),
         ("1e300", "it is too long"),
         ("true", "it is neither text nor a number"),
+        (r#""30s"x"#, "text has no suffix"),
     ] {
         let rule = r#"probe_lease must be a duration, such as "30s", "1m 30s" or "250ms""#;
         assert_eq!(
