@@ -50,7 +50,7 @@ impl Parse for Function {
         }
         if input.peek(Token![;]) {
             let message = "expected a body: put `#[circuit_breaker]` on the functions that \
-                           implement this one";
+                           implement this one or, if it is foreign, on one that calls it";
             return Err(Error::new(sig.ident.span(), message));
         }
         let content;
