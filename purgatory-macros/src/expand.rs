@@ -113,17 +113,20 @@ impl Site<'_> {
     // Output:
     //     {
     //         <hint>
-    //         { body }
+    //         ({ body })
     //     }
     //
-    // The body has a block of its own: its `use` declarations are not for the hint.
+    // The body has a block of its own: its `use` declarations are not for the hint. It is of the user's
+    // edition, which says when the temporaries of the last expression are dropped. Without the
+    // parentheses rustc calls the braces needless.
     fn body(&self, output: &Output, body: &Block, mentions: &TokenStream) -> TokenStream {
         let hint = self.hint(output, mentions);
-        // As if written by the macro, or rustc calls the braces needless.
-        let brace = token::Brace(body.brace.span.join().resolved_at(Span::mixed_site()));
+        // At the end, where rustc then says that a value is missing. In the place of the old ones it
+        // says so behind the `||`.
+        let brace = token::Brace(body.brace.span.close());
         let mut block = TokenStream::new();
         brace.surround(&mut block, |tokens| body.tokens.to_tokens(tokens));
-        hygienic!({ #hint #block })
+        hygienic!({ #hint (#block) })
     }
 
     // Output:

@@ -2,6 +2,7 @@
 
 #![deny(warnings, rust_2018_idioms)]
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -55,6 +56,66 @@ impl Client {
     }
 }
 
+type Log = RefCell<Vec<&'static str>>;
+
+/// Says when it is dropped.
+struct Noisy<'a>(&'static str, &'a Log);
+
+impl Noisy<'_> {
+    fn answer(&self) -> Option<u8> {
+        Some(42)
+    }
+}
+
+impl Drop for Noisy<'_> {
+    fn drop(&mut self) {
+        self.1.borrow_mut().push(self.0);
+    }
+}
+
+/// The functions with the attribute, or without. Until the edition 2024, what the last expression makes is
+/// dropped after the variables.
+macro_rules! temporaries {
+    ($name:ident $(#[$attribute:meta])?) => {
+        mod $name {
+            use super::*;
+
+            $(#[$attribute])?
+            pub fn sync<'a>(log: &'a Log, _argument: Noisy<'a>) -> Option<u8> {
+                let _variable = Noisy("variable", log);
+                Noisy("temporary", log).answer()
+            }
+
+            $(#[$attribute])?
+            pub async fn later<'a>(log: &'a Log, _argument: Noisy<'a>) -> Option<u8> {
+                let _variable = Noisy("variable", log);
+                Noisy("temporary", log).answer()
+            }
+
+            $(#[$attribute])?
+            pub fn lazy<'a>(log: &'a Log, argument: Noisy<'a>) -> impl Future<Output = Option<u8>> + 'a {
+                async move {
+                    let _argument = argument;
+                    let _variable = Noisy("variable", log);
+                    Noisy("temporary", log).answer()
+                }
+            }
+        }
+
+        fn $name() -> Vec<&'static str> {
+            let log = Log::default();
+            let argument = || Noisy("argument", &log);
+            $name::sync(&log, argument());
+            finish($name::later(&log, argument()));
+            finish($name::lazy(&log, argument()));
+            log.take()
+        }
+    };
+}
+
+temporaries!(bare);
+temporaries!(guarded #[circuit_breaker("edition/temporaries")]);
+
 fn finish<F: Future>(future: F) -> F::Output {
     match Box::pin(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -68,4 +129,5 @@ fn main() {
     assert_eq!(finish(lazy("four")), Some(4));
     assert_eq!(finish(eager("four")), Some(4));
     assert_eq!(Box::new(Client(3)).method(), 3);
+    assert_eq!(guarded(), bare());
 }

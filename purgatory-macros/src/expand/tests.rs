@@ -109,7 +109,7 @@ fn a_function() {
         pub fn f<'a>(a: &'a A, mut b: B, c: C) -> Result<impl Trait<A> + 'a, E> {
             #![allow(x)]
             #admit
-            let ret = c::__private::run(&mut permit, move || { #hint { g(a, b)? } });
+            let ret = c::__private::run(&mut permit, move || { #hint ({ g(a, b)? }) });
             c::__private::settle(permit, ret)
         }
     };
@@ -138,7 +138,7 @@ fn an_async_function_with_a_fallback() {
             #admit
             let (b, _) = __arg2;
             c::__private::cancel_fails(&mut permit);
-            let ret = c::__private::guard(&mut permit, async move { #hint { a } }).await;
+            let ret = c::__private::guard(&mut permit, async move { #hint ({ a }) }).await;
             c::__private::settle(permit, ret)
         }
     };
@@ -156,7 +156,7 @@ fn a_lazy_future() {
         },
     );
     let (admit, hint) = (admit_or_pause(), hint(&quote!(X), &quote!()));
-    let guard = guard_after(&quote!(async move { #hint { g(a).await? } }));
+    let guard = guard_after(&quote!(async move { #hint ({ g(a).await? }) }));
     let expected = quote! {
         fn f(a: A) -> p::Pin<b::Box<dyn f::Future<Output = X> + Send>> {
             b::Box::pin(async move {
@@ -178,7 +178,7 @@ fn an_eager_future() {
     let guard = guard_after(&quote!(future));
     let expected = quote! {
         fn f(a: A) -> Pin<Box<dyn Future<Output = X>>> {
-            let future = c::__private::call(move || { #whole { g(a); h() } });
+            let future = c::__private::call(move || { #whole ({ g(a); h() }) });
             c::__private::std::boxed::Box::pin(async move {
                 #hint
                 #admit
@@ -193,7 +193,7 @@ fn an_eager_future() {
 fn what_a_value_says() {
     let verdict = |args: &str| {
         let expansion = expanded(args, quote! { fn f() -> R {} });
-        let (_, verdict) = expansion.split_once("{}});").expect("the end of the body");
+        let (_, verdict) = expansion.split_once("({})});").expect("the end of the body");
         verdict.strip_suffix("}").expect("the end of the function").to_owned()
     };
     let decide = quote!(|error| match error {
