@@ -82,3 +82,50 @@ fn not_a_function(input: ParseStream<'_>) -> Option<Error> {
 
 const ITEMS: [&str; 9] =
     ["struct", "enum", "union", "impl", "trait", "mod", "static", "type", "use"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(item: &str) -> String {
+        syn::parse_str::<Function>(item).err().expect("it is no function to guard").to_string()
+    }
+
+    #[test]
+    fn another_item_is_named() {
+        for (keyword, item) in [
+            ("struct", "#[derive(Debug)] pub struct S;"),
+            ("enum", "pub(crate) enum E {}"),
+            ("static", "static mut fns: u8 = 0;"),
+            ("type", "type F = fn();"),
+        ] {
+            let expected =
+                format!("`#[circuit_breaker]` goes on a function, not on this `{keyword}`");
+            assert_eq!(mistake(item), expected);
+        }
+        for (keyword, item) in [
+            ("impl", "unsafe impl S { fn f() {} }"),
+            ("trait", "pub unsafe trait T { fn f(); }"),
+            ("mod", "mod m { fn f() {} }"),
+        ] {
+            let expected = format!(
+                "`#[circuit_breaker]` goes on the functions in this `{keyword}`, not on itself"
+            );
+            assert_eq!(mistake(item), expected);
+        }
+    }
+
+    #[test]
+    fn a_broken_function_is_said_to_be_broken() {
+        for item in ["fn f(n: ) {}", "async fn f(n: ) -> impl A {}", "pub unsafe fn (mod m: M) {}"]
+        {
+            assert!(!mistake(item).contains("circuit_breaker"), "{item}");
+        }
+    }
+
+    #[test]
+    fn a_function_needs_a_body_that_runs_at_run_time() {
+        assert!(mistake("fn f(&self);").starts_with("expected a body: "));
+        assert!(mistake("const fn f() {}").starts_with("a `const fn` cannot be guarded: "));
+    }
+}

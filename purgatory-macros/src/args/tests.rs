@@ -61,7 +61,7 @@ fn a_literal_name_is_checked() {
     );
     assert_eq!(mistakes("5"), ["expected the name of the circuit, a string"]);
     assert_eq!(mistakes(r#"name = b"n""#), ["expected the name of the circuit, a string"]);
-    args(&format!("{:?}", &long[2..]));
+    args(&format!("{:?}", format!("n{}", &long[2..])));
 }
 
 #[test]
@@ -71,6 +71,7 @@ fn counts_are_checked() {
     assert_eq!(setting("success_threshold = (7_u32)"), "success_threshold: 7");
     assert_eq!(setting("half_open_probes = 1000"), "half_open_probes: 1000");
     assert_eq!(setting("threshold = LIMITS.low + 1"), "threshold: LIMITS . low + 1");
+    assert_eq!(setting("threshold = !0"), "threshold: ! 0");
 
     assert_eq!(mistake("threshold = 0"), "threshold must be 1 to 4294967295, not 0");
     assert_eq!(
@@ -95,7 +96,7 @@ fn counts_are_checked() {
 fn flags_are_checked() {
     assert_eq!(setting("shared = false"), "shared: false");
     assert_eq!(setting("shared = LOCAL"), "shared: LOCAL");
-    for value in ["0", r#""no""#, "-1"] {
+    for value in ["0", r#""no""#, "-1", "-true"] {
         let expected = format!("shared must be `true` or `false`, not {value}");
         assert_eq!(mistake(&format!("shared = {value}")), expected);
     }
@@ -213,11 +214,13 @@ fn the_rest_is_taken_as_it_is() {
     assert_eq!(args.krate.to_token_stream().to_string(), "crate :: api");
     assert!(matches!(args.on_cancel, Some((OnCancel::Failure, _))));
 
+    let neutral = self::args(r#""n", on_cancel = neutral"#).on_cancel;
+    assert!(matches!(neutral, Some((OnCancel::Neutral, _))));
     assert_eq!(mistake("on_cancel = success"), "expected `failure` or `neutral`");
-    assert_eq!(
-        mistake(r#"crate = "purgatory""#),
-        "expected a path, such as `crate = ::my_crate::purgatory`"
-    );
+    for value in [r#""purgatory""#, "<T>::purgatory", "<T as Breakers>::purgatory"] {
+        let expected = "expected a path, such as `crate = ::my_crate::purgatory`";
+        assert_eq!(mistake(&format!("crate = {value}")), expected);
+    }
     assert_eq!(mistake("threshold(5)"), "expected `threshold = ..`");
     assert_eq!(mistake("threshold"), "expected `threshold = ..`");
 }

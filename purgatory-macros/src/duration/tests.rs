@@ -46,6 +46,7 @@ fn decimals_are_exact() {
     assert_eq!(parse("1.5s"), Ok(Duration::from_millis(1500)));
     assert_eq!(parse("0.000000001s"), Ok(Duration::from_nanos(1)));
     assert_eq!(parse("1.10s"), Ok(Duration::from_millis(1100)));
+    assert_eq!(parse("1.234s"), Ok(Duration::from_millis(1234)));
     assert_eq!(parse("0.1d"), Ok(Duration::from_secs(8640)));
     assert_eq!(parse("1.000000000000000000000000s"), Ok(Duration::from_secs(1)));
 }

@@ -1,6 +1,8 @@
 #![cfg_attr(fuzzing, allow(dead_code, unused_imports))]
 
 pub(crate) mod fuzz;
+#[cfg(test)]
+mod shapes;
 
 use quote::quote;
 
@@ -280,6 +282,12 @@ fn arguments_are_mentioned_if_they_are_used() {
     let mentions: Vec<_> =
         expansion.split("let_=&").skip(1).filter_map(|rest| rest.split(';').next()).collect();
     assert_eq!(mentions, ["O", "N", "M", "_k", "i", "h", "e", "c", "b", "a"]);
+
+    for (receiver, expected) in [("self", true), ("self: Box<Self>", true), ("&mut self", false)] {
+        let item = format!("fn f({receiver}) -> R {{ self.g() }}").parse().unwrap();
+        let expansion = squeezed(&expand(quote!("n"), item));
+        assert_eq!(expansion.contains("let_=&self;"), expected, "{receiver}");
+    }
 }
 
 #[test]
