@@ -7,6 +7,8 @@ mod endings;
 mod flushes;
 #[path = "sharing_driver/joining.rs"]
 mod joining;
+#[path = "sharing_driver/looks.rs"]
+mod looks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

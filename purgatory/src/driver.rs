@@ -7,6 +7,7 @@ mod timers;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,7 +254,7 @@ impl Driver {
             self.hears = !self.options.registers;
             // And what came before that.
             if self.is_up() {
-                self.look(|_, _| true);
+                self.look(|_| true);
             }
         }
         for circuit in self.link.take_news() {
@@ -331,11 +332,13 @@ impl Driver {
     /// Looks where news may have been missed.
     fn tick(&mut self) {
         if self.is_up() {
-            // Not all at the same time.
             let round = (LOOK_AT_ALL.as_nanos() / self.options.poll.as_nanos()).max(1) as usize;
+            // Not all at the same time, and each in its turn, whichever others come and go.
+            let turns = BuildHasherDefault::<DefaultHasher>::default();
+            let turn = |circuit: &LockedCircuit| turns.hash_one(circuit.name()) as usize % round;
             let (hears, ticks) = (self.hears, self.ticks);
-            self.look(|place, circuit| {
-                !hears || (place + ticks) % round == 0 || circuit.is_uneasy()
+            self.look(|circuit| {
+                !hears || (turn(circuit) + ticks) % round == 0 || circuit.is_uneasy()
             });
             self.ticks += 1;
         }
@@ -344,9 +347,9 @@ impl Driver {
     }
 
     /// Reads circuits again about which something may have been missed.
-    fn look(&mut self, is_due: impl Fn(usize, &LockedCircuit) -> bool) {
-        for (place, circuit) in self.link.all().iter().enumerate() {
-            if is_due(place, circuit) {
+    fn look(&mut self, is_due: impl Fn(&LockedCircuit) -> bool) {
+        for circuit in &self.link.all() {
+            if is_due(circuit) {
                 circuit.doubt();
                 self.pump(circuit);
             }
