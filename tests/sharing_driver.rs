@@ -9,6 +9,8 @@ mod flushes;
 mod joining;
 #[path = "sharing_driver/looks.rs"]
 mod looks;
+#[path = "sharing_driver/panics.rs"]
+mod panics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
