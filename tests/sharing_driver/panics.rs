@@ -275,3 +275,27 @@ fn a_call_that_waits_for_a_driver_that_panics_is_admitted() {
         assert_eq!(factory.flush(NEVER).unwrap_err().failures, 1);
     });
 }
+
+/// Until another driver begins, which may be a long while.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_driver_after_one_that_panicked() {
+    let shared = Shared::new();
+    let options = StorageOptions::new().consistency(Consistency::Strict);
+    let storage = shared.storage.clone().with_options(options.max_backoff(NEVER));
+    let here = process(Falters::in_tasks(&shared, 3, 1), storage);
+    sleep(millis(20)).await;
+    assert_eq!(here.told(), ["down: unavailable: the driver panicked"]);
+    // Of a strict circuit that is new, the storage is read first.
+    let new = here.factory.get_breaker("new").unwrap();
+    let began = Instant::now();
+    new.acquire_async().await.unwrap().failure();
+    here.fail().await;
+    assert_eq!(here.factory.flush_async(millis(100)).await.unwrap_err().failures, 2);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    // And nothing was lost.
+    sleep(NEVER).await;
+    drop(new);
+    here.is_well(&shared).await;
+    here.factory.remove("new").unwrap();
+    assert!(shared.storage.record("new").is_some());
+}

@@ -1,7 +1,7 @@
 //! How a driver is started, and what if it cannot go on.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
 
@@ -79,7 +79,15 @@ async fn drive(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Comm
         // A fault of this crate: until the next driver, every circuit is on its own.
         let cause = StorageError::Unavailable("the driver panicked".to_owned());
         common.listeners.notify(&Event::StorageDown { cause });
-        link.all().iter().for_each(|circuit| circuit.unanswered());
-        time::sleep(link.options().max_backoff).await;
+        let mut again = pin!(time::sleep(link.options().max_backoff));
+        loop {
+            // Also who comes meanwhile.
+            drop(link.take_flushes());
+            link.all().iter().for_each(|circuit| circuit.unanswered());
+            tokio::select! {
+                () = &mut again => break,
+                () = link.news() => {}
+            }
+        }
     }
 }
