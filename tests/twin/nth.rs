@@ -24,17 +24,45 @@ pub(crate) struct Nth {
 }
 
 impl Nth {
-    /// Counts an operation, and says what is wrong with it.
-    pub(crate) fn next(&self) -> Option<Fault> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let hit = if self.forever { count >= self.n } else { count == self.n };
-        (hit && !self.healed.load(Ordering::Relaxed)).then(|| self.fault.clone())
+    /// Whether nothing is away for so long that failures would be too old.
+    pub(crate) fn is_short(&self) -> bool {
+        !self.forever
     }
 
-    /// All that processes do: counting, tripping, probes that fail and that do not, a reset, a restart.
+    /// Counts an operation, and says what is wrong with it.
+    pub(crate) fn next(&self) -> Option<Fault> {
+        if self.healed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let hit = if self.forever { count >= self.n } else { count == self.n };
+        hit.then(|| self.fault.clone())
+    }
+
     pub(crate) async fn trouble(&self, run: &mut Run) {
         // Calls come from here only.
         run.world.pause.store(0, Ordering::Relaxed);
+        if run.world.plan.counting {
+            self.failures(run).await;
+        } else {
+            self.everything(run).await;
+        }
+        self.healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Failures of one, of the other, of both at a time and of several, and a restart in the middle.
+    async fn failures(&self, run: &mut Run) {
+        wait(run, 50).await;
+        call(run, 0, Failure).await;
+        storm(run).await;
+        call(run, 1, Failure).await;
+        run.restart(1).await;
+        storm(run).await;
+        call(run, 1, Failure).await;
+    }
+
+    /// All that processes do: counting, tripping, probes that fail and that do not, a reset, a restart.
+    async fn everything(&self, run: &mut Run) {
         let ttl = run.world.plan.ttl.as_millis() as u64;
         wait(run, 50).await;
         trip(run).await;
@@ -53,8 +81,16 @@ impl Nth {
         call(run, 0, Outcome::Ignored).await;
         call(run, 0, Success).await;
         call(run, 1, Failure).await;
-        self.healed.store(true, Ordering::Relaxed);
     }
+}
+
+/// Failures of all, so many at a time that they are sent together.
+async fn storm(run: &Run) {
+    let [here, there] = &run.members[..] else { unreachable!("there are two") };
+    for _ in 0..2 {
+        tokio::join!(here.call(&run.world, Failure), there.call(&run.world, Failure));
+    }
+    wait(run, 20).await;
 }
 
 async fn trip(run: &Run) {
@@ -74,14 +110,24 @@ async fn wait(run: &Run, millis: u64) {
     run.audit();
 }
 
-fn plan(strict: bool, bump: bool) -> Plan {
+/// What a fleet is like.
+#[derive(Debug, Clone, Copy)]
+struct Mode {
+    strict: bool,
+    bump: bool,
+    /// Nothing but failures, none of which trips: every one has to be in the record.
+    counting: bool,
+}
+
+fn plan(Mode { strict, bump, counting }: Mode) -> Plan {
     let millis = Duration::from_millis;
     Plan {
         processes: 2,
         circuits: 1,
         callers: 1,
-        threshold: 3,
-        ttl: millis(600),
+        threshold: if counting { 1_000_000 } else { 3 },
+        // Longer than one fault has the storage seem to be down: failures that are older are discarded.
+        ttl: millis(if counting { 7000 } else { 600 }),
         lease: millis(700),
         probes: 1,
         successes: 1,
@@ -93,21 +139,22 @@ fn plan(strict: bool, bump: bool) -> Plan {
         bump,
         // Of pushes that are lost, the other fleet tells.
         watch: !strict,
-        counting: false,
+        counting,
         faults: false,
-        deaf: true,
+        // What only counts is not pushed.
+        deaf: !counting,
         mute: true,
         steps: false,
         tampers: false,
-        resets: true,
+        resets: !counting,
         restarts: true,
         length: Duration::ZERO,
-        healthy_end: true,
+        healthy_end: !counting,
     }
 }
 
 /// Runs until a run passes without the fault, and returns how many runs that took.
-fn every_n(fault: &Fault, forever: bool, strict: bool, bump: bool) -> u64 {
+fn every_n(fault: &Fault, forever: bool, mode: Mode) -> u64 {
     for n in 1.. {
         let count = Arc::new(AtomicU64::new(0));
         let nth = |journal| {
@@ -115,12 +162,14 @@ fn every_n(fault: &Fault, forever: bool, strict: bool, bump: bool) -> u64 {
                 (fault.clone(), Arc::clone(&count), AtomicBool::new(false));
             count.store(0, Ordering::Relaxed);
             let nth = Nth { n, forever, fault, count, healed };
-            play(Dice::new(n), || World::new(plan(strict, bump), Some(nth), journal))
+            play(Dice::new(n), || World::new(plan(mode), Some(nth), journal))
         };
         let broken = nth(false).broken;
         if !broken.is_empty() {
             let journal = nth(true).journal.join("\n");
-            panic!("{journal}\n{broken:#?}\noperation {n}, {fault:?}, forever: {forever}");
+            panic!(
+                "{journal}\n{broken:#?}\noperation {n}, {fault:?}, forever: {forever}, {mode:?}"
+            );
         }
         if count.load(Ordering::Relaxed) < n {
             return n;
@@ -130,23 +179,39 @@ fn every_n(fault: &Fault, forever: bool, strict: bool, bump: bool) -> u64 {
     unreachable!("numbers do not come to an end")
 }
 
-fn every_way(strict: bool) {
+fn every_way(mode: Mode) {
     let error = || StorageError::Unavailable("nth".to_owned());
     for fault in [Fault::Error(error()), Fault::LoseReply, Fault::Hang] {
         for forever in [false, true] {
-            // What replaces `bump` makes other requests.
-            let runs = every_n(&fault, forever, strict, !strict);
-            assert!(runs > 30, "only {runs} runs: there is more to fail");
+            let runs = every_n(&fault, forever, mode);
+            println!("{runs} runs: {mode:?}, {fault:?}, forever: {forever}");
+            let least = if mode.counting { 15 } else { 30 };
+            assert!(runs > least, "only {runs} runs: there is more to fail");
         }
     }
 }
 
 #[test]
 fn whichever_operation_fails_nothing_is_broken() {
-    every_way(false);
+    every_way(Mode { strict: false, bump: true, counting: false });
 }
 
 #[test]
 fn whichever_operation_of_a_strict_fleet_fails_nothing_is_broken() {
-    every_way(true);
+    // What replaces `bump` makes other requests.
+    every_way(Mode { strict: true, bump: false, counting: false });
+}
+
+#[test]
+fn whichever_operation_fails_every_failure_counts_once() {
+    for bump in [true, false] {
+        every_way(Mode { strict: false, bump, counting: true });
+    }
+}
+
+#[test]
+fn whichever_operation_of_a_strict_fleet_fails_every_failure_counts_once() {
+    for bump in [true, false] {
+        every_way(Mode { strict: true, bump, counting: true });
+    }
 }

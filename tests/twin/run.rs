@@ -13,6 +13,7 @@ use crate::cable::Weather;
 use crate::dice::Dice;
 use crate::line::Line;
 use crate::member::{CIRCUITS, Member};
+use crate::nth::Nth;
 use crate::plan::{CALM, Plan, SLEEPY};
 use crate::world::{DEPENDENCIES, Dependency, Remote, World};
 
@@ -269,7 +270,9 @@ impl Run {
         let there: u64 = lines.map(|line| line.failures).sum();
         let living = self.members.iter().flat_map(|member| self.world.breakers(member.who));
         let shared = living.filter_map(|breaker| breaker.snapshot().shared);
-        let recorded: u64 = shared.map(|shared| shared.recorded).sum();
+        let (recorded, discarded) = shared.fold((0, 0), |(recorded, discarded), shared| {
+            (recorded + shared.recorded, discarded + shared.discarded)
+        });
         let state = self.world.state();
         let (dead, unknown) = state
             .eyes
@@ -281,6 +284,9 @@ impl Run {
         self.world.say(|| format!("{there} in the record, {least} and {unknown} unknown"));
         if there < least || there > least + unknown {
             self.world.blame(format!("{there} recorded, not {least} to {}", least + unknown));
+        }
+        if discarded > 0 && self.world.nth.as_ref().is_some_and(Nth::is_short) {
+            self.world.blame(format!("{discarded} discarded, of which none was old"));
         }
     }
 
