@@ -23,5 +23,7 @@ mod plan;
 mod run;
 #[path = "twin/seeds.rs"]
 mod seeds;
+#[path = "twin/sights.rs"]
+mod sights;
 #[path = "twin/world.rs"]
 mod world;

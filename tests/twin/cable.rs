@@ -11,6 +11,7 @@ use purgatory::storage::{
 use tokio::sync::Notify;
 
 use crate::dice::Dice;
+use crate::sights::Sight;
 use crate::world::World;
 
 /// What the way to the storage is like.
@@ -132,6 +133,7 @@ impl Cable {
             (times, [dice.below(4).min(1) * dice.below(far), dice.below(200)])
         };
         if times == 0 {
+            self.world.sights.see(Sight::PushLost);
             self.world.say(|| format!("{} push of {} {} lost", self.who, circuit, record.version));
         }
         for late in late.into_iter().take(times) {
@@ -181,6 +183,7 @@ impl Remote {
             tokio::time::sleep(late).await;
             let record = memory.record(&circuit);
             if record.map_or(0, |record| record.version) == expected {
+                world.sights.see(Sight::WrittenLate);
                 memory.replace(&circuit, Some(&bytes));
                 world.wrote(&circuit, memory.record(&circuit).as_ref());
             }

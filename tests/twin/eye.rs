@@ -8,6 +8,7 @@ use purgatory::{Cause, Change, CircuitBreaker, Event, State};
 use tokio::time::Instant;
 
 use crate::line::Line;
+use crate::sights::Sight;
 use crate::world::{APART, World, Written};
 
 /// What is seen of one process, from its start to its end.
@@ -55,7 +56,11 @@ impl Seen {
         records: &[Written],
         event: &Event,
     ) -> Option<String> {
+        if let Some(sight) = sight(event) {
+            world.sights.see(sight);
+        }
         match event {
+            Event::StorageUp { merged: 1.., .. } => world.sights.see(Sight::Merged),
             Event::Failed { .. } => self.failed += 1,
             Event::StateChanged { change, .. } => return self.changed(world, records, change),
             Event::StorageDown { cause, .. } if cause.to_string().contains("panicked") => {
@@ -85,6 +90,9 @@ impl Seen {
             return None;
         }
         let (at, there) = self.tripped.take()?;
+        if change.cause == Cause::Shared {
+            world.sights.see(Sight::Overruled);
+        }
         let plan = &world.plan;
         if plan.steps || plan.tampers || at.elapsed() + APART >= plan.ttl {
             return None;
@@ -92,6 +100,27 @@ impl Seen {
         (!says_so(world, records, change.to, at, there))
             .then(|| format!("{change} {:?} after it tripped", at.elapsed()))
     }
+}
+
+/// What the event shows by itself.
+fn sight(event: &Event) -> Option<Sight> {
+    Some(match event {
+        Event::StateChanged { change, .. } => match (change.to, change.cause) {
+            (_, Cause::Tripped { .. }) => Sight::Tripped,
+            (State::Open, Cause::Shared) => Sight::Told,
+            (_, Cause::ProbeFailed) => Sight::ProbeFailed,
+            (_, Cause::ProbesSucceeded) => Sight::Recovered,
+            (_, Cause::Reset) => Sight::Reset,
+            _ => return None,
+        },
+        Event::Late { .. } => Sight::Late,
+        Event::StorageDown { .. } => Sight::StorageDown,
+        Event::StorageUp { discarded: 1.., .. } => Sight::Discarded,
+        Event::StorageRefused { circuit: Some(_), .. } => Sight::Refused,
+        Event::RecordNewer { .. } => Sight::RecordNewer,
+        Event::RecordGarbled { .. } => Sight::RecordGarbled,
+        _ => return None,
+    })
 }
 
 /// Whether the storage has, or had a moment ago, a record for which a circuit that tripped then may admit

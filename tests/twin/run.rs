@@ -15,6 +15,7 @@ use crate::line::Line;
 use crate::member::{CIRCUITS, Member};
 use crate::nth::Nth;
 use crate::plan::{CALM, Plan, SLEEPY};
+use crate::sights::Sight;
 use crate::world::{DEPENDENCIES, Dependency, Remote, World};
 
 /// What came of a run.
@@ -23,6 +24,7 @@ pub(crate) struct Report {
     pub(crate) broken: Vec<String>,
     pub(crate) journal: Vec<String>,
     pub(crate) plan: String,
+    pub(crate) seen: Vec<Sight>,
 }
 
 /// Plays what the seed stands for. With a journal it takes much longer.
@@ -43,6 +45,7 @@ pub(crate) fn play(dice: Dice, world: impl FnOnce() -> Arc<World>) -> Report {
             broken: std::mem::take(&mut state.broken),
             journal: std::mem::take(&mut state.journal),
             plan: format!("{:?}", world.plan),
+            seen: world.sights.seen(),
         }
     })
 }
@@ -150,6 +153,7 @@ impl Run {
     pub(crate) async fn restart(&mut self, at: usize) {
         let new = Member::start(&self.world, &self.memory, &mut self.dice);
         std::mem::replace(&mut self.members[at], new).end(&self.world).await;
+        self.world.sights.see(Sight::Restarted);
     }
 
     fn tamper(&mut self, circuit: &str) {
@@ -281,6 +285,9 @@ impl Run {
             .fold((0, 0), |sum, left| (sum.0 + left.0, sum.1 + left.1));
         drop(state);
         let least = recorded + dead;
+        if least > 0 {
+            self.world.sights.see(Sight::Counted);
+        }
         self.world.say(|| format!("{there} in the record, {least} and {unknown} unknown"));
         if there < least || there > least + unknown {
             self.world.blame(format!("{there} recorded, not {least} to {}", least + unknown));

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::run::{Report, run};
+use crate::sights::SIGHTS;
 
 /// As many as take about 20 seconds on two cores, unoptimised. Optimised, they take a tenth of it.
 const SEEDS: u64 = 600;
@@ -27,21 +28,20 @@ fn variable(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().expect("it is a number"))
 }
 
-/// The promises that the seed breaks.
-fn broken(seed: u64) -> Vec<String> {
-    let panics = || vec!["it panics, see above".to_owned()];
-    panic::catch_unwind(|| run(seed, false).broken).unwrap_or_else(|_| panics())
+/// What comes of the seed, and which promises it breaks.
+fn report(seed: u64, journal: bool) -> Report {
+    let report = panic::catch_unwind(AssertUnwindSafe(|| run(seed, journal)));
+    report.unwrap_or_else(|_| Report {
+        broken: vec!["it panics, see above".to_owned()],
+        journal: Vec::new(),
+        plan: String::new(),
+        seen: Vec::new(),
+    })
 }
 
 /// Plays it again, with a journal, and tells all.
 fn tell(seed: u64) -> String {
-    let report = panic::catch_unwind(AssertUnwindSafe(|| run(seed, true)));
-    let report = report.unwrap_or_else(|_| Report {
-        broken: vec!["it panics, see above".to_owned()],
-        journal: Vec::new(),
-        plan: String::new(),
-    });
-    let Report { broken, journal, plan } = report;
+    let Report { broken, journal, plan, .. } = report(seed, true);
     let first = journal.iter().position(|line| line.contains("BROKEN"));
     let end = first.map_or(journal.len(), |first| (first + 10).min(journal.len()));
     let all = variable("PURGATORY_SEED").is_some();
@@ -56,18 +56,18 @@ fn tell(seed: u64) -> String {
 fn random_schedules_break_no_promises() {
     if let Some(seed) = variable("PURGATORY_SEED") {
         println!("{}", tell(seed));
-        assert_eq!(broken(seed), [""; 0], "seed {seed}");
+        assert_eq!(report(seed, false).broken, [""; 0], "seed {seed}");
         return;
     }
     let seeds = variable("PURGATORY_SEEDS").unwrap_or(SEEDS);
     let from = variable("PURGATORY_FROM").unwrap_or(0);
     let (next, playing) = (AtomicU64::new(from), Mutex::new(BTreeSet::new()));
-    let failed = Mutex::new(Vec::new());
+    let (failed, seen) = (Mutex::new(Vec::new()), Mutex::new([0; SIGHTS.len()]));
     let (ends, ended) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let ends = ends.clone();
-            let (next, playing, failed) = (&next, &playing, &failed);
+            let (next, playing, failed, seen) = (&next, &playing, &failed, &seen);
             scope.spawn(move || {
                 while failed.lock().unwrap().len() < MANY {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -75,9 +75,13 @@ fn random_schedules_break_no_promises() {
                         return;
                     }
                     playing.lock().unwrap().insert(seed);
-                    if let Some(first) = broken(seed).into_iter().next() {
+                    let report = report(seed, false);
+                    if let Some(first) = report.broken.into_iter().next() {
                         failed.lock().unwrap().push((seed, first));
                     }
+                    let mut seen = seen.lock().unwrap();
+                    report.seen.into_iter().for_each(|sight| seen[sight as usize] += 1);
+                    drop(seen);
                     playing.lock().unwrap().remove(&seed);
                     ends.send(()).expect("the test waits for all");
                 }
@@ -100,6 +104,11 @@ fn random_schedules_break_no_promises() {
     if let Some(&(seed, _)) = failed.first() {
         panic!("{}\nall that failed: {failed:#?}", tell(seed));
     }
+    let seen: Vec<_> = SIGHTS.into_iter().zip(seen.into_inner().unwrap()).collect();
+    println!("so many seeds have met: {seen:?}");
+    // With fewer it is a matter of luck.
+    let met = seen.iter().all(|&(_, seeds)| seeds > 0);
+    assert!(met || seeds < SEEDS, "something was met by none: {seen:?}");
 }
 
 #[test]

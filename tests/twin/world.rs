@@ -13,6 +13,7 @@ use crate::eye::{Eye, Seen};
 use crate::line::Line;
 use crate::nth::Nth;
 use crate::plan::Plan;
+use crate::sights::{Sight, Sights};
 
 /// Everything in one run, as its observer sees it: what the processes are told, what the storage has, and
 /// which promises were broken.
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) hopeless: AtomicBool,
     /// The one operation that goes wrong, in place of the weather.
     pub(crate) nth: Option<Nth>,
+    pub(crate) sights: Sights,
     verbose: bool,
     state: Mutex<State>,
 }
@@ -96,6 +98,7 @@ impl World {
             pause: AtomicU64::new(60),
             hopeless: AtomicBool::new(false),
             nth,
+            sights: Sights::default(),
             verbose,
             state: Mutex::default(),
         })
@@ -144,6 +147,7 @@ impl World {
 
     pub(crate) fn shift_clock(&self, millis: i64) {
         self.shift.fetch_add(millis, Ordering::Relaxed);
+        self.sights.see(Sight::ClockSet);
         self.say(|| format!("the storage's clock is set by {millis} ms"));
     }
 
@@ -235,6 +239,7 @@ impl World {
         let (circuit, here) = (breaker.name().to_string(), snapshot.generation);
         let line = self.last_line(&circuit).filter(|line| line.state == 'H' && synced);
         let there = line.map(|line| line.generation);
+        self.sights.see(if there.is_some() { Sight::Probed } else { Sight::ProbedAlone });
         let mut state = self.state();
         let period = state.eyes[who].periods;
         state.probes_ever += 1;
