@@ -8,6 +8,7 @@ use std::time::Duration;
 use purgatory_tests::servers::{Mode, Proxy};
 
 use crate::dice::Dice;
+use crate::journal::Journal;
 use crate::world::World;
 
 /// Faults, one after the other, until they are ended.
@@ -28,14 +29,17 @@ impl Faults {
     pub(crate) fn begin(world: &Arc<World>, dice: Dice, lossy: bool) -> Self {
         let (end, ended) = mpsc::channel();
         let mut fate = Fate { world: Arc::clone(world), dice, lossy, ended };
-        Self { end, thread: thread::spawn(move || fate.run()) }
+        let world = Arc::clone(world);
+        let run = move || world.journal.hear("who makes the faults", || fate.run());
+        Self { end, thread: thread::spawn(run) }
     }
 
     /// All is well again when this returns.
-    pub(crate) fn end(self) {
-        // If it has panicked, the next line says so.
+    pub(crate) fn end(self, journal: &Journal) {
+        // If it has panicked, the journal says so.
         let _ = self.end.send(());
-        self.thread.join().expect("faults do not fail");
+        self.thread.join().expect("a panic is in the journal");
+        journal.check();
     }
 }
 

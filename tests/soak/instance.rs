@@ -118,9 +118,11 @@ impl Instance {
     }
 
     /// The same in a task.
-    pub(crate) async fn acquire_async(&self, circuit: usize) -> Option<Permit> {
+    pub(crate) async fn acquire_async(&self, circuit: usize, latency: &Latency) -> Option<Permit> {
         let breaker = self.breaker(circuit);
+        let asked = Instant::now();
         let permit = breaker.acquire_async().await;
+        latency.took(asked.elapsed());
         self.admitted(circuit, permit.map(|permit| permit.into_owned()))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,6 +96,15 @@ impl Journal {
     pub(crate) fn fail(&self, text: String) -> ! {
         self.complain(text);
         panic!("{}", self.tell());
+    }
+
+    /// Does something, and complains at once if it panics: what else is wrong may come of that.
+    pub(crate) fn hear(&self, who: &str, work: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            self.complain(format!("{who} has panicked: {}", text.unwrap_or("see above")));
+        }
     }
 
     fn tell(&self) -> String {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use purgatory::{Config, Snapshot, State};
+use purgatory::{CircuitBreaker, Config, Snapshot, State};
 
 use crate::circuits::{CIRCUITS, is_local, is_transient, key, name};
 use crate::gate::LOOK;
@@ -218,7 +218,33 @@ pub(crate) fn check_ledger(world: &World) -> u64 {
     failures
 }
 
-/// No call has a place any more, so no place is taken.
+/// No call has a place any more, so all can be taken that there are, of circuits that are not shared: there no
+/// place comes back with time. Returns how many were taken.
+pub(crate) fn check_local_places(world: &World) -> u64 {
+    let mut taken = 0;
+    for one in &world.instances {
+        for circuit in (0..CIRCUITS).filter(|&circuit| is_local(circuit)) {
+            let breaker = one.factory.find(one.name(circuit));
+            let half_open = |breaker: &CircuitBreaker| breaker.state() == State::HalfOpen;
+            let Some(breaker) = breaker.filter(half_open) else { continue };
+            let probes = breaker.settings().half_open_probes;
+            // Not counted among those of callers: none is rejected.
+            let permits: Vec<_> = (0..probes).map_while(|_| breaker.acquire().ok()).collect();
+            if permits.len() < probes as usize {
+                let free = permits.len();
+                world
+                    .journal
+                    .complain(format!("{free} of {probes} places: {:?}", breaker.snapshot()));
+            }
+            taken += u64::from(probes);
+            permits.into_iter().for_each(|permit| permit.ignore());
+        }
+    }
+    world.journal.check();
+    taken
+}
+
+/// The same of those that are shared, as the storage has it.
 pub(crate) fn check_places(world: &World) {
     for (circuit, record) in records(world).into_iter().enumerate() {
         if let Some(record) = record.filter(|record| !record.probes.is_empty()) {

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use purgatory::Permit;
+use purgatory::{Error, Permit};
 
 use crate::circuits::{is_local, is_transient, takes_closures};
 use crate::dice::Dice;
@@ -26,7 +26,8 @@ const TURN: u64 = 64;
 
 pub(crate) fn start(world: &Arc<World>, dice: Dice) -> JoinHandle<()> {
     let mut worker = Worker { world: Arc::clone(world), dice, held: Vec::new() };
-    thread::spawn(move || worker.run())
+    let world = Arc::clone(world);
+    thread::spawn(move || world.journal.hear("a worker", || worker.run()))
 }
 
 impl Worker {
@@ -106,9 +107,11 @@ impl Worker {
     fn guarded(&mut self, instance: &Instance, circuit: usize) {
         let works = self.world.service.works(circuit, &mut self.dice);
         let panics = self.dice.percent(3);
-        let breaker = instance.breaker(circuit);
+        let (breaker, latency) = (instance.breaker(circuit), self.world.latency_now());
+        let asked = Instant::now();
         let call = || {
             breaker.call(|| {
+                latency.took(asked.elapsed());
                 if panics {
                     instance.fails(circuit);
                     // Without the hook, whose message would fill the output.
@@ -118,6 +121,9 @@ impl Worker {
             })
         };
         if let Ok(result) = catch_unwind(AssertUnwindSafe(call)) {
+            if matches!(result, Err(Error::Rejected(_))) {
+                latency.took(asked.elapsed());
+            }
             instance.called(circuit, result);
         }
     }

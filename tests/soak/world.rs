@@ -28,6 +28,7 @@ pub(crate) struct World {
     /// Whether the server has lost something in this round.
     pub(crate) lossy: AtomicBool,
     latencies: [Latency; 2],
+    task_latencies: [Latency; 2],
 }
 
 impl World {
@@ -45,6 +46,7 @@ impl World {
             operations: AtomicU64::new(0),
             lossy: AtomicBool::new(false),
             latencies: [Latency::new(), Latency::new()],
+            task_latencies: [Latency::new(), Latency::new()],
         });
         for instance in &world.instances {
             instance.meddler.learn(&world);
@@ -59,6 +61,16 @@ impl World {
 
     pub(crate) fn latency_now(&self) -> &Latency {
         self.latency(self.gate.phase() == Phase::Faults)
+    }
+
+    /// The same of calls in tasks, with the time until the task had its turn again. Reported, not judged: that
+    /// is for the runtime to say.
+    pub(crate) fn task_latency(&self, faults: bool) -> &Latency {
+        &self.task_latencies[usize::from(faults)]
+    }
+
+    pub(crate) fn task_latency_now(&self) -> &Latency {
+        self.task_latency(self.gate.phase() == Phase::Faults)
     }
 
     pub(crate) fn downs(&self) -> u64 {
