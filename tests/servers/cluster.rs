@@ -147,7 +147,10 @@ impl Cluster {
             for slot in slots {
                 commands.cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(state).arg(id).ignore();
             }
-            commands.query::<()>(&mut node.connect()?)
+            let mut connection = node.connect()?;
+            // Of many changes, each of which Valkey answers when the replicas have it.
+            connection.set_read_timeout(Some(PATIENCE))?;
+            commands.query::<()>(&mut connection)
         };
         set(to, "IMPORTING", from_id)?;
         set(from, "MIGRATING", &to_id)?;
