@@ -38,8 +38,9 @@ pub(crate) use self::told::{Notice, Told, Wait};
 #[derive(Debug)]
 pub(crate) struct Mirror {
     circuit: Circuit,
-    /// The generation that the storage gave what `circuit` is now.
+    /// The generation that the storage gave what `circuit` is now, and whether it was read there.
     generation: u64,
+    heard: bool,
     /// What the storage had when it was last heard of.
     base: Option<Versioned>,
     sync: Sync,
@@ -150,6 +151,7 @@ impl Mirror {
         let mut mirror = Self {
             circuit: Circuit::new(settings, now),
             generation: 0,
+            heard: false,
             base: None,
             sync: Sync::Alone,
             joining: true,

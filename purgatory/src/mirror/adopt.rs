@@ -60,6 +60,7 @@ impl Mirror {
             }
             None => self.adopt_nothing(now),
         }
+        self.heard = true;
     }
 
     fn adopt_settings(&mut self, record: &Record, told: &mut Told) {
@@ -107,7 +108,9 @@ impl Mirror {
     ) {
         let theirs = &record.circuit;
         let (from, to) = (self.circuit.state(), theirs.state());
-        let same = from == to && (theirs.generation() == self.generation || !self.confirmed);
+        // What was counted before the first reading was counted in whatever generation there is.
+        let known = self.heard && self.confirmed;
+        let same = from == to && (theirs.generation() == self.generation || !known);
         if !same {
             self.drop_run();
             self.outcomes.clear();

@@ -241,3 +241,26 @@ fn leave_that_was_asked_for_in_vain_is_not_owed() {
     rig.down();
     assert!(rig.mirror.is_settled());
 }
+
+#[test]
+fn what_fails_before_the_first_reading_counts_in_whatever_generation_there_is() {
+    let mut rig = Rig::new();
+    rig.put('C', 5);
+    let settings = *rig.mirror.circuit().settings();
+    rig.mirror = Mirror::new(settings, rig.now, StorageOptions::new(), 2);
+    let Acquired::Answer(Ok(slow), _) = rig.mirror.acquire(rig.now, Stage::First) else {
+        panic!("it is not admitted");
+    };
+    rig.fail();
+    rig.serve();
+    // Nor is a call late that was admitted before it.
+    rig.mirror.settle(slow, Outcome::Failure, || rig.now);
+    rig.serve();
+    assert_eq!((rig.stored().failures(), rig.stored().generation()), (2, 5));
+    assert_eq!(rig.mirror.tally(), Tally { recorded: 2, discarded: 0 });
+    // From here on the generation is known, and another is another.
+    rig.fail();
+    let recovered = rig.put('C', 7);
+    rig.push(recovered);
+    assert_eq!(rig.mirror.tally(), Tally { recorded: 2, discarded: 1 });
+}
