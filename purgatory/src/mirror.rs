@@ -54,6 +54,8 @@ pub(crate) struct Mirror {
     failed: Timestamp,
     decision: Option<Decision>,
     outcomes: Vec<(ProbeId, Outcome)>,
+    /// What probes came to that have the storage's leave, while it could not be told.
+    unreported: Vec<(ProbeId, Outcome)>,
     ask: Option<Ask>,
     /// Calls that wait for a reading that begins after they came.
     readers: Vec<Reader>,
@@ -161,6 +163,7 @@ impl Mirror {
             failed: now,
             decision: None,
             outcomes: Vec::new(),
+            unreported: Vec::new(),
             ask: None,
             readers: Vec::new(),
             readers_ever: 0,
@@ -293,6 +296,7 @@ impl Mirror {
                 self.outcomes.push((id, outcome));
                 return Settled::default();
             }
+            (Phase::HalfOpen(_), Some(id)) if current => self.report_later(id, outcome),
             _ => {}
         }
         let settled = self.circuit.settle(ticket, outcome, &now);
@@ -304,6 +308,7 @@ impl Mirror {
     pub(crate) fn reset(&mut self, now: Timestamp) -> Option<Change> {
         self.drop_run();
         self.outcomes.clear();
+        self.unreported.clear();
         if self.sync == Sync::Synced {
             // It would be repeated after this.
             let retry = self.retry.take();

@@ -27,6 +27,7 @@ impl Mirror {
         self.sync = Sync::Synced;
         self.joining = false;
         self.told.cut_off = false;
+        let unreported = std::mem::take(&mut self.unreported);
         match read {
             Some(Read::Known(record)) => {
                 self.told.garbled = false;
@@ -41,6 +42,9 @@ impl Mirror {
                 if !self.holds_out(&record.circuit, offset) {
                     self.follow(&record, ours, offset, now, told);
                 }
+                // Told twice it is told once, and their places are taken until it is told.
+                let unreported = unreported.into_iter();
+                self.outcomes.extend(unreported.filter(|&(id, _)| record.circuit.holds(id)));
             }
             Some(Read::Newer(circuit)) => {
                 if !std::mem::replace(&mut self.told.newer, true) {

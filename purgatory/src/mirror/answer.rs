@@ -145,6 +145,10 @@ impl Mirror {
             }
             self.outcomes.splice(0..0, sent.outcomes);
             told.decide(sent.readers);
+            if let Some(ask) = self.ask.as_ref().filter(|_| sent.asked) {
+                // Leave may have been given, and nobody has it.
+                self.unreported.push((ask.id, Outcome::Ignored));
+            }
         }
         self.leave(now, &mut told);
         told
@@ -171,6 +175,14 @@ impl Mirror {
         }
     }
 
+    /// Remembers what a probe came to, if the storage knows of the probe.
+    pub(super) fn report_later(&mut self, id: ProbeId, outcome: Outcome) {
+        let base = self.base.as_ref().map(|base| Record::decode(&base.bytes));
+        if matches!(base, Some(Read::Known(record)) if record.circuit.holds(id)) {
+            self.unreported.push((id, outcome));
+        }
+    }
+
     /// The storage cannot share this circuit, though it is up: for now, or as long as something else has its
     /// place. It is for the driver to say when to ask again.
     pub(crate) fn cut_off(&mut self, cause: StorageError, now: impl Fn() -> Timestamp) -> Told {
@@ -189,6 +201,7 @@ impl Mirror {
     pub(crate) fn forked(&mut self, seed: u64, now: impl Fn() -> Timestamp) -> Told {
         let told = self.unanswered(now);
         self.retry = None;
+        self.unreported.clear();
         self.run = Run::default();
         self.tally = Tally::default();
         self.listed = false;

@@ -126,3 +126,89 @@ fn only_those_who_have_waited_long_enough_go_on() {
     assert_eq!(wait, [Wait::Read(1)]);
     assert_eq!(rig.mirror.give_up(wait[0]).verdicts.len(), 1);
 }
+
+/// A probe that has the storage's leave.
+fn probe(rig: &mut Rig) -> Ticket {
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL * 2);
+    let _asks = rig.ask();
+    match rig.exchange().verdicts[..] {
+        [(_, Verdict::Granted(probe))] => probe,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_probe_comes_to_during_an_outage_is_told_after_it() {
+    for (outcome, state) in [(Outcome::Success, 'C'), (Outcome::Failure, 'O')] {
+        for when in ["not sent", "sent in vain", "settled alone"] {
+            let mut rig = Rig::new();
+            let probe = probe(&mut rig);
+            if when != "settled alone" {
+                rig.mirror.settle(probe, outcome, || rig.now);
+            }
+            if when == "sent in vain" {
+                let _lost = rig.next().unwrap();
+            }
+            rig.down();
+            if when == "settled alone" {
+                rig.mirror.settle(probe, outcome, || rig.now);
+            }
+            rig.serve();
+            let stored = match rig.stored().phase() {
+                Phase::Closed { .. } => 'C',
+                Phase::Open { .. } => 'O',
+                Phase::HalfOpen(_) => 'H',
+            };
+            assert_eq!((rig.state(), stored), (state, state), "{outcome:?}, {when}");
+        }
+    }
+}
+
+#[test]
+fn leave_whose_answer_was_lost_is_given_back() {
+    let mut rig = Rig::new();
+    (0..3).for_each(|_| rig.fail());
+    rig.serve();
+    rig.wait(TTL * 2);
+    let _asks = rig.ask();
+    let request = rig.next().unwrap();
+    rig.perform(request);
+    assert!(matches!(rig.stored().phase(), Phase::HalfOpen(probes) if probes.out().len() == 1));
+    rig.down();
+    rig.serve();
+    assert!(matches!(rig.stored().phase(), Phase::HalfOpen(probes) if probes.out().is_empty()));
+}
+
+#[test]
+fn what_the_storage_does_not_know_of_is_not_told_of() {
+    let mut rig = Rig::new();
+    let granted = probe(&mut rig);
+    rig.down();
+    rig.mirror.settle(granted, Outcome::Failure, || rig.now);
+    // Those that it admits by itself.
+    for _ in 0..100 {
+        rig.wait(TTL * 2);
+        let own = ticket(&mut rig);
+        assert!(own.probe.is_some());
+        rig.mirror.settle(own, Outcome::Failure, || rig.now);
+    }
+    assert_eq!(rig.mirror.unreported.len(), 1);
+    // Nor of what others have got over.
+    let closed = rig.put('C', 9);
+    rig.serve();
+    assert_eq!((rig.state(), &rig.record), ('C', &Some(closed)));
+    // A reset takes it back, and a fork leaves it to the parent.
+    for forked in [false, true] {
+        let mut rig = Rig::new();
+        let granted = probe(&mut rig);
+        rig.down();
+        rig.mirror.settle(granted, Outcome::Failure, || rig.now);
+        match forked {
+            false => drop(rig.mirror.reset(rig.now)),
+            true => drop(rig.mirror.forked(1, || rig.now)),
+        }
+        assert!(rig.mirror.unreported.is_empty());
+    }
+}
