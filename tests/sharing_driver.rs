@@ -7,6 +7,8 @@ mod endings;
 mod flushes;
 #[path = "sharing_driver/joining.rs"]
 mod joining;
+#[path = "sharing_driver/leaving.rs"]
+mod leaving;
 #[path = "sharing_driver/looks.rs"]
 mod looks;
 #[path = "sharing_driver/panics.rs"]

@@ -226,10 +226,7 @@ impl Driver {
             self.down_since = Instant::now();
             self.tell(Event::StorageDown { cause });
         }
-        for circuit in self.link.all() {
-            circuit.unanswered();
-            self.hold(&circuit);
-        }
+        self.pump_all();
         let spread = self.backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
         self.timers.after(spread, Timer::Connect);
         self.backoff = (self.backoff * 2).min(self.options.max_backoff);
@@ -286,7 +283,7 @@ impl Driver {
             }
         } else {
             if self.phase == Phase::Down {
-                // A new one that waits.
+                // What is under way ends with it, and so does the wait of a new one.
                 circuit.unanswered();
             }
             circuit.news_taken();
@@ -295,7 +292,7 @@ impl Driver {
     }
 
     fn hold(&mut self, circuit: &Arc<LockedCircuit>) {
-        if circuit.is_settled() {
+        if !circuit.is_held() {
             self.held.remove(circuit.name());
         } else if !self.held.contains_key(circuit.name()) {
             self.held.insert(circuit.name().clone(), Arc::clone(circuit));

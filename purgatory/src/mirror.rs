@@ -68,8 +68,9 @@ pub(crate) struct Mirror {
     /// What was sent and never answered: it is sent again before anything else.
     retry: Option<Parcel>,
     lingering: bool,
-    /// Whether the driver has it on its list.
+    /// Whether the driver has it on its list, and whether it keeps it until everything has arrived.
     pub(crate) listed: bool,
+    held: bool,
     next_id: UpdateId,
     random: Random,
     tally: Tally,
@@ -173,6 +174,7 @@ impl Mirror {
             retry: None,
             lingering: false,
             listed: false,
+            held: false,
             next_id: UpdateId { writer: 0, sequence: 1 },
             random: Random::new(seed),
             tally: Tally::default(),

@@ -94,6 +94,11 @@ impl LockedCircuit {
         self.look(Mirror::is_settled).unwrap_or(true)
     }
 
+    /// Whether the driver has been told to keep it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.look(Mirror::is_held).unwrap_or(false)
+    }
+
     /// Failures of which it is not known whether they have arrived.
     pub(crate) fn pending(&self) -> u64 {
         self.look(Mirror::pending).unwrap_or(0)

@@ -204,7 +204,7 @@ impl Mirror {
         self.unreported.clear();
         self.run = Run::default();
         self.tally = Tally::default();
-        self.listed = false;
+        (self.listed, self.held) = (false, false);
         self.draw_writer(seed);
         told
     }

@@ -39,22 +39,29 @@ impl Mirror {
         // The driver measures how long calls wait, also while it is busy with something else.
         let untimed = self.ask.as_ref().is_some_and(|ask| !ask.timed)
             || self.readers_timed < self.readers_ever;
-        // Without a storage there is nothing to read, but what has to arrive has to be held.
+        // What has to arrive has to be held, also if it cannot be sent yet: this may be the last handle.
+        let unheld = !self.held && self.owes() && self.sync != Sync::Foreign;
+        // Without a storage there is nothing to read.
         let (read, update) = match self.sync {
-            Sync::Alone => (false, self.owes()),
+            Sync::Alone => (false, false),
             Sync::Synced => (self.reads_next(), self.owes() && !self.lingers()),
             Sync::Foreign => (self.reads_next(), false),
         };
-        untimed || self.sent.is_none() && (read || update)
+        untimed || unheld || self.sent.is_none() && (read || update)
     }
 
     fn reads_next(&self) -> bool {
         self.stale || !self.readers.is_empty()
     }
 
-    /// The driver knows of the news. What it cannot send it holds, and need not be told of again.
+    /// The driver knows of the news. What has not arrived it holds, and need not be told of again.
     pub(crate) fn news_taken(&mut self) {
-        self.listed = self.sync == Sync::Alone && !self.is_settled();
+        self.listed = false;
+        self.held = !self.is_settled();
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
     }
 
     /// Whether there are only outcomes that may gather for a while.

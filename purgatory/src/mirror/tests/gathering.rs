@@ -15,6 +15,8 @@ fn lingering() -> Rig {
 
 /// Nothing is held back because the driver would be impatient.
 fn sends(rig: &mut Rig) -> bool {
+    // What it holds already is no news.
+    rig.mirror.news_taken();
     let news = rig.mirror.has_news();
     assert_eq!(rig.mirror.next(Offset::default(), false).is_some(), news);
     news
@@ -79,20 +81,39 @@ fn a_call_that_waits_for_a_reading_is_news_while_another_is_under_way() {
     assert!(rig.mirror.has_news());
 }
 
+fn held(rig: &mut Rig) -> bool {
+    rig.mirror.news_taken();
+    assert!(!rig.mirror.has_news(), "it is known by now");
+    rig.mirror.is_held()
+}
+
 #[test]
 fn what_cannot_be_sent_is_held_by_the_driver() {
     let mut rig = Rig::new();
-    let held = |rig: &mut Rig| {
-        rig.mirror.news_taken();
-        rig.mirror.listed
-    };
     assert!(!held(&mut rig), "nothing has happened");
     rig.fail();
-    assert!(!held(&mut rig), "it was sent");
+    rig.serve();
+    assert!(!held(&mut rig), "it has arrived");
+    rig.fail();
     rig.down();
+    assert!(rig.mirror.has_news());
     assert!(held(&mut rig));
     rig.mirror.forked(1, || rig.now);
     assert!(!held(&mut rig), "that is the parent's");
+}
+
+#[test]
+fn what_cannot_be_sent_yet_is_held_by_the_driver() {
+    for reads in [false, true] {
+        let mut rig = lingering();
+        rig.mirror.lingering = !reads;
+        rig.mirror.stale = reads;
+        let request = rig.next();
+        assert!(request.is_some() == reads && !held(&mut rig));
+        rig.fail();
+        assert!(rig.mirror.has_news());
+        assert!(held(&mut rig));
+    }
 }
 
 #[test]

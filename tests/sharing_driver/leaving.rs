@@ -1,0 +1,66 @@
+//! What was counted when the last handle goes. On tokio's paused time.
+
+use std::time::Duration;
+
+use purgatory::storage::{Fault, Operation, OperationKind};
+use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, StorageOptions};
+use tokio::time::sleep;
+
+use crate::{Shared, TTL, millis};
+
+const CONFIG: Config = Config::new().threshold(1000).ttl(TTL);
+
+fn started(builder: FactoryBuilder) -> (CircuitBreakerFactory, CircuitBreaker) {
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
+    (factory, breaker)
+}
+
+fn fail(breaker: &CircuitBreaker) {
+    breaker.acquire().unwrap().failure();
+}
+
+/// How many failures the record has.
+fn recorded(shared: &Shared) -> u32 {
+    let Some(record) = shared.storage.record("driven") else { return 0 };
+    String::from_utf8(record.bytes).unwrap().split(' ').nth(5).unwrap().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gathers_when_the_last_handle_goes_arrives() {
+    for removed in [false, true] {
+        let shared = Shared::new();
+        let (factory, breaker) = started(shared.builder(StorageOptions::new()));
+        sleep(millis(20)).await;
+        fail(&breaker);
+        sleep(millis(1)).await;
+        assert_eq!(recorded(&shared), 1);
+        // It waits for more.
+        fail(&breaker);
+        drop(breaker);
+        if removed {
+            // Refused, or forgotten only when it has arrived.
+            let _ = factory.remove("driven");
+            sleep(Duration::from_secs(2)).await;
+            factory.remove("driven").ok();
+        }
+        drop(factory);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(recorded(&shared), 2, "removed: {removed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_while_the_record_is_read_arrives() {
+    let shared = Shared::new();
+    let slow = |operation: &Operation<'_>| match operation.kind {
+        OperationKind::Load => Fault::DelayReply(millis(20)),
+        _ => Fault::None,
+    };
+    let (factory, breaker) = started(shared.faulty(StorageOptions::new(), slow));
+    sleep(millis(5)).await;
+    fail(&breaker);
+    drop((breaker, factory));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(recorded(&shared), 1);
+}
