@@ -282,7 +282,7 @@ impl Driver {
                 self.spawn(circuit, request);
             }
         } else {
-            if self.phase == Phase::Down {
+            if self.phase == Phase::Down || self.told_down {
                 // What is under way ends with it, and so does the wait of a new one.
                 circuit.unanswered();
             }

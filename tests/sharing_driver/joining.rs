@@ -90,6 +90,15 @@ async fn a_circuit_that_is_new_while_the_storage_is_down_does_not_wait() {
     }
 }
 
+/// Each try to reach it takes five seconds.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_new_while_the_storage_hangs_does_not_wait() {
+    let here = spawned(Shared::new().faulty(strict(), |_| Fault::Hang));
+    sleep(Duration::from_secs(6)).await;
+    let breaker = here.get_breaker("new").unwrap();
+    assert_eq!(admitted(&breaker).await, Duration::ZERO);
+}
+
 #[test]
 fn a_thread_does_not_wait_while_the_storage_is_down() {
     in_time(|| {
