@@ -259,9 +259,10 @@ impl CircuitBreakerFactory {
         let new = self.circuit(name.clone(), self.asked(&name, config).or(self.inner.defaults));
         match self.inner.registry.add(Arc::clone(&new)) {
             Ok(()) => {
-                new.announce();
+                // Others find it by now, and a listener may take its time.
                 #[cfg(feature = "storage")]
                 new.join();
+                new.announce();
                 CircuitBreaker::new(new)
             }
             Err(found) => self.compared(found, config),

@@ -74,6 +74,8 @@ impl LockedCircuit {
         let mut outbox = Outbox::default();
         if !common.listeners.is_empty() {
             outbox.push(Event::Created { circuit: name.clone(), settings });
+            // Whoever else has an event before that is told leaves it to `announce`.
+            outbox.begin();
         }
         Self {
             word: Word::new(machine.view()),
@@ -84,9 +86,12 @@ impl LockedCircuit {
         }
     }
 
-    /// Tells the listeners of the circuit's creation. Its event is the first in any case.
+    /// Tells the listeners of the circuit's creation, and of what has happened since.
     pub(crate) fn announce(&self) {
-        self.with(|_| ());
+        let deliver = sync::lock(&self.inner).outbox.is_untold();
+        if deliver {
+            self.deliver();
+        }
     }
 
     /// Asks for leave to make one call.

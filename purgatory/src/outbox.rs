@@ -43,6 +43,12 @@ impl Outbox {
         begin
     }
 
+    /// Whether the creation of the circuit is still to be told.
+    pub(crate) fn is_untold(&self) -> bool {
+        let first = self.queue.as_ref().and_then(|queue| queue.waiting.front());
+        matches!(first, Some(Event::Created { .. }))
+    }
+
     /// The next event to deliver; after the last one the delivery has ended.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let next = self.queue.as_mut()?.waiting.pop_front();

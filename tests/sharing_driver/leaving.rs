@@ -1,12 +1,19 @@
 //! What was counted when the last handle goes. On tokio's paused time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
-use purgatory::storage::{Fault, Operation, OperationKind};
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, StorageOptions};
+use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, FactoryBuilder,
+    StorageOptions,
+};
+use purgatory_tests::in_time;
 use tokio::time::sleep;
 
-use crate::{Shared, TTL, millis};
+use crate::{Shared, TTL, in_sync, millis, on, pass, patient, paused};
 
 const CONFIG: Config = Config::new().threshold(1000).ttl(TTL);
 
@@ -63,4 +70,46 @@ async fn what_is_counted_while_the_record_is_read_arrives() {
     drop((breaker, factory));
     sleep(Duration::from_secs(2)).await;
     assert_eq!(recorded(&shared), 1);
+}
+
+#[test]
+fn a_circuit_that_is_used_before_its_creation_is_told_is_shared() {
+    in_time(|| {
+        let (runtime, shared) = (paused().build().unwrap(), Shared::new());
+        let hangs = Arc::new(AtomicBool::new(true));
+        let fault = {
+            let hangs = Arc::clone(&hangs);
+            move |operation: &Operation<'_>| {
+                let load = operation.kind == OperationKind::Load;
+                if load && hangs.load(Ordering::Relaxed) { Fault::Hang } else { Fault::None }
+            }
+        };
+        let (created, is_created) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel::<()>();
+        let goes_on = std::sync::Mutex::new(goes_on);
+        let listener = move |event: &Event| {
+            if let Event::Created { .. } = event {
+                created.send(()).unwrap();
+                goes_on.lock().unwrap().recv().unwrap();
+            }
+        };
+        let builder = shared.faulty(patient(Consistency::Mirror), fault).listener(listener);
+        let factory = on(&runtime, builder);
+        pass(&runtime, millis(20));
+        thread::scope(|scope| {
+            let creates = scope.spawn(|| factory.get_breaker_with("driven", CONFIG).unwrap());
+            is_created.recv().unwrap();
+            let breaker = factory.find("driven").unwrap();
+            fail(&breaker);
+            pass(&runtime, millis(20));
+            shared.storage.disconnect(StorageError::Unavailable("test".to_owned()));
+            hangs.store(false, Ordering::Relaxed);
+            pass(&runtime, Duration::from_secs(1));
+            go_on.send(()).unwrap();
+            creates.join().unwrap();
+            pass(&runtime, Duration::from_secs(1));
+            assert!(in_sync(&breaker));
+            assert_eq!(recorded(&shared), 1);
+        });
+    });
 }

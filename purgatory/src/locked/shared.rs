@@ -66,7 +66,9 @@ impl LockedCircuit {
         link: &Arc<FleetLink>,
     ) -> Arc<Self> {
         let now = common.clock.now();
-        let mirror = Mirror::new(settings, now, link.options(), link.draw());
+        let mut mirror = Mirror::new(settings, now, link.options(), link.draw());
+        // By `join`: what is not known to the driver yet is not for it to send.
+        mirror.listed = true;
         Arc::new_cyclic(|this| {
             let (link, this) = (Arc::clone(link), this.clone());
             let machine =
@@ -77,12 +79,9 @@ impl LockedCircuit {
 
     /// Makes the circuit known to the driver.
     pub(crate) fn join(self: &Arc<Self>) {
-        let link = match &mut sync::lock(&self.inner).machine {
+        let link = match &sync::lock(&self.inner).machine {
             Machine::Local(_) => return,
-            Machine::Shared(shared) => {
-                shared.mirror.listed = true;
-                Arc::clone(&shared.link)
-            }
+            Machine::Shared(shared) => Arc::clone(&shared.link),
         };
         if let Some(alone) = link.join(self.name.clone(), self) {
             alone.unanswered();
