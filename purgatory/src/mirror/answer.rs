@@ -39,8 +39,14 @@ impl Mirror {
         self.stale |= overtaken;
         let known = self.base.as_ref().map_or(0, |base| base.version);
         if !(version < known && known <= sent.pushed) {
+            let obeyed = version == known && matches!(read, Some(Read::Newer(_)));
             self.base = stored.record;
-            self.adopt(read, ours, offset, now, &mut told);
+            if obeyed {
+                // Nobody can tell the storage what has happened here since, so that is not undone.
+                (self.sync, self.told.cut_off) = (Sync::Foreign, false);
+            } else {
+                self.adopt(read, ours, offset, now, &mut told);
+            }
         }
         if sent.asked {
             self.answer_ask(&mut told);

@@ -264,3 +264,29 @@ fn what_fails_before_the_first_reading_counts_in_whatever_generation_there_is() 
     rig.push(recovered);
     assert_eq!(rig.mirror.tally(), Tally { recorded: 2, discarded: 1 });
 }
+
+#[test]
+fn a_record_of_a_newer_format_is_followed_once() {
+    let mut rig = Rig::new();
+    let bytes = rig.put('O', 1).bytes;
+    let text = String::from_utf8(bytes).unwrap().replacen("1 ", "2 ", 1);
+    rig.write(format!("{text} and more").as_bytes());
+    let look = |rig: &mut Rig| {
+        rig.mirror.doubt();
+        rig.serve();
+        assert!(!rig.mirror.snapshot().in_sync);
+        rig.state()
+    };
+    assert_eq!(look(&mut rig), 'O');
+    rig.wait(TTL * 2);
+    let Acquired::Answer(Ok(probe), _) = rig.mirror.acquire(rig.now, Stage::First) else {
+        panic!("it is not admitted");
+    };
+    // It takes longer than until the next look, at which there is nothing new.
+    assert_eq!(look(&mut rig), 'H');
+    assert!(rig.mirror.settle(probe, Outcome::Success, || rig.now).change.is_some());
+    assert_eq!(look(&mut rig), 'C');
+    // What is new is followed.
+    rig.write(format!("{text} and still more").as_bytes());
+    assert_eq!(look(&mut rig), 'O');
+}
