@@ -331,7 +331,13 @@ impl Mirror {
         match *self.circuit.phase() {
             Phase::Open { until } => {
                 let at = self.circuit.since();
-                self.decision = Some(Decision::Trip { at, until });
+                // What the storage has may be from before it.
+                let reset = match self.decision {
+                    Some(Decision::Reset { at }) => Some(at),
+                    Some(Decision::Trip { reset, .. }) => reset,
+                    Some(Decision::Register) | None => None,
+                };
+                self.decision = Some(Decision::Trip { at, until, reset });
                 if self.sync != Sync::Synced {
                     self.spread(until.since(now()), until);
                 }

@@ -31,8 +31,8 @@ pub(crate) struct Update {
 /// What a process found or was told by itself, and did already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The circuit is open since then, and until then.
-    Trip { at: Timestamp, until: Timestamp },
+    /// The circuit is open since then, and until then. It may have been closed by hand before.
+    Trip { at: Timestamp, until: Timestamp, reset: Option<Timestamp> },
     /// The circuit was closed by hand.
     Reset { at: Timestamp },
     /// The circuit exists.
@@ -101,10 +101,14 @@ impl Update {
     /// Applies the decision and the run, and returns whether failures were counted.
     fn decide(&self, circuit: &mut Circuit, known: bool, now: Timestamp) -> bool {
         match self.decision {
-            Some(Decision::Trip { at, until }) => {
+            Some(Decision::Trip { at, until, reset }) => {
+                let reset = reset.filter(|&reset| known || reset > circuit.since());
+                if reset.is_some() {
+                    circuit.follow(Phase::Closed { failures: 0 }, now, Cause::Reset);
+                }
                 // Who closed it in the meantime knew better. So does the time: the failures that led to it
                 // are as old.
-                if now < until && (known || at > circuit.since()) {
+                if now < until && (known || reset.is_some() || at > circuit.since()) {
                     circuit.trip(at, until);
                 }
                 return false;

@@ -91,7 +91,9 @@ impl Mirror {
         let newer =
             |at| theirs.generation() == self.generation || offset.to_store(at) > theirs.since();
         let holds_out = match self.decision {
-            Some(Decision::Trip { at, .. }) => closed && newer(at),
+            Some(Decision::Trip { at, reset, .. }) => {
+                newer(at) && (closed || reset.is_some_and(newer))
+            }
             // Also of what is closed: the failures before it do not count any more.
             Some(Decision::Reset { at }) => newer(at),
             Some(Decision::Register) | None => return false,
@@ -203,7 +205,7 @@ impl Mirror {
             // if there is no decision any more, its time has passed.
             Phase::Open { until } if self.confirmed && now <= until && self.decision.is_none() => {
                 let at = self.circuit.since();
-                self.decision = Some(Decision::Trip { at, until });
+                self.decision = Some(Decision::Trip { at, until, reset: None });
             }
             Phase::Open { .. } | Phase::HalfOpen(_) => {}
         }

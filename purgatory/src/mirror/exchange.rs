@@ -138,9 +138,11 @@ impl Mirror {
         offset: Offset,
     ) -> Request {
         let decision = parcel.decision.map(|decision| match decision {
-            Decision::Trip { at, until } => {
-                Decision::Trip { at: offset.to_store(at), until: offset.to_store(until) }
-            }
+            Decision::Trip { at, until, reset } => Decision::Trip {
+                at: offset.to_store(at),
+                until: offset.to_store(until),
+                reset: reset.map(|reset| offset.to_store(reset)),
+            },
             Decision::Reset { at } => Decision::Reset { at: offset.to_store(at) },
             Decision::Register => Decision::Register,
         });

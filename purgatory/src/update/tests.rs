@@ -102,7 +102,7 @@ fn what_was_counted_after_a_reset_counts() {
 fn a_trip_that_is_older_than_a_reset_is_not_applied() {
     let reset = Update { decision: Some(Decision::Reset { at: at(5) }), ..update(1, 1) };
     let after = applied(&reset, closed(1, 0, 1), 6);
-    let trip = |found| Decision::Trip { at: at(found), until: at(1000) };
+    let trip = |found| Decision::Trip { at: at(found), until: at(1000), reset: None };
     let older = Update { decision: Some(trip(4)), ..update(2, 1) };
     changes_nothing(&older, after.clone(), 7);
     let newer = Update { decision: Some(trip(7)), ..update(2, 1) };
@@ -110,9 +110,21 @@ fn a_trip_that_is_older_than_a_reset_is_not_applied() {
 }
 
 #[test]
+fn a_trip_after_a_reset_opens_anew_what_is_older_than_both() {
+    let decision = Decision::Trip { at: at(6), until: at(1000), reset: Some(at(5)) };
+    let both = Update { decision: Some(decision), ..update(1, 1) };
+    assert_eq!(applied(&both, open(1, 9, 500), 9), open(3, 6, 1000), "what was known");
+    assert_eq!(applied(&both, open(7, 4, 500), 9), open(9, 6, 1000), "what is older");
+    assert_eq!(applied(&both, closed(1, 0, 2), 9), open(3, 6, 1000));
+    changes_nothing(&both, open(7, 5, 500), 9);
+    // The time of the trip may be over.
+    assert_eq!(applied(&both, open(1, 4, 500), 1000), closed(2, 1000, 0));
+}
+
+#[test]
 fn a_trip_opens_what_is_closed_until_its_time_is_over() {
     let trip = |sequence| Update {
-        decision: Some(Decision::Trip { at: at(5), until: at(1000) }),
+        decision: Some(Decision::Trip { at: at(5), until: at(1000), reset: None }),
         ..update(sequence, 1)
     };
     assert_eq!(applied(&trip(1), closed(1, 0, 0), 6), open(2, 5, 1000));
@@ -210,7 +222,7 @@ fn a_trip_that_arrives_after_its_time_opens_nothing() {
     let until = at(1000);
     let late = Update {
         run: failures(3),
-        decision: Some(Decision::Trip { at: at(5), until }),
+        decision: Some(Decision::Trip { at: at(5), until, reset: None }),
         ..update(1, 1)
     };
     changes_nothing(&late, closed(1, 0, 0), 1000);

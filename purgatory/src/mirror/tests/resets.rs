@@ -100,3 +100,35 @@ fn a_trip_right_after_a_reset_wins() {
         assert_eq!(rig.mirror.tally(), Tally { recorded: 3, discarded: 0 }, "{case}");
     }
 }
+
+#[test]
+fn a_trip_takes_a_reset_with_it_that_has_not_arrived() {
+    for when in ["not sent", "sent", "sent in vain"] {
+        let mut rig = Rig::new();
+        rig.put('O', 1);
+        rig.mirror.doubt();
+        rig.serve();
+        rig.wait(TTL * 9 / 10);
+        rig.mirror.reset(rig.now);
+        let request = (when != "not sent").then(|| rig.next().unwrap());
+        (0..3).for_each(|_| rig.fail());
+        let open = Phase::Open { until: rig.now.saturating_add(TTL) };
+        // What is pushed meanwhile knows of neither.
+        let old = rig.record.as_ref().unwrap().bytes.clone();
+        let old = rig.write(&old);
+        rig.push(old);
+        assert_eq!(rig.mirror.circuit().phase(), &open, "{when}");
+        match request {
+            Some(request) if when == "sent" => {
+                let stored = rig.perform(request);
+                rig.answer(stored);
+            }
+            Some(_) => rig.down(),
+            None => {}
+        }
+        assert_eq!(rig.mirror.circuit().phase(), &open, "{when}");
+        rig.serve();
+        let (here, there) = (rig.mirror.circuit().phase(), rig.stored());
+        assert_eq!((here, there.phase()), (&open, &open), "{when}");
+    }
+}

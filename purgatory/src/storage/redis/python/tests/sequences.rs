@@ -312,7 +312,7 @@ fn a_lost_answer_to_a_change_of_state_is_found_out() {
     let trip = process.update(&mut server, |update| {
         failures(1)(update);
         let (at, until) = (at(START + 50), at(START + 400_050));
-        update.decision = Some(Decision::Trip { at, until });
+        update.decision = Some(Decision::Trip { at, until, reset: None });
     });
     let current = process.load(&mut server).unwrap().unwrap();
     let applied = trip.apply(Some(&known(&current)), now(&server)).unwrap().record.encode();
