@@ -85,8 +85,8 @@ pub enum Event {
         /// The generation in which the call was admitted.
         generation: u64,
     },
-    /// A registered name was asked for with other settings. It keeps those it has. Told at every such
-    /// request: an annotated function with a literal name makes its first call one, and every call in
+    /// A registered name was asked for with other settings, or to be shared though it is not, or the other way
+    /// round. It stays as it is. Told at every such request: an annotated function with a literal name makes its first call one, and every call in
     /// a scope, or with a factory of its own.
     #[non_exhaustive]
     ConfigConflict {

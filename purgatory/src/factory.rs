@@ -100,8 +100,8 @@ impl CircuitBreakerFactory {
     /// The breaker of that name, which is registered with these settings if it is new.
     ///
     /// What the config leaves out is decided by the factory. If the name is registered with other
-    /// settings, these stay in force, and an [`Event::ConfigConflict`](crate::Event::ConfigConflict)
-    /// says so.
+    /// settings, or is not shared as asked for, it stays as it is, and an
+    /// [`Event::ConfigConflict`](crate::Event::ConfigConflict) says so.
     ///
     /// # Errors
     ///
@@ -279,7 +279,11 @@ impl CircuitBreakerFactory {
     }
 
     fn compared(&self, found: Arc<LockedCircuit>, config: Config) -> CircuitBreaker {
-        found.compare(self.asked(found.name(), config));
+        #[cfg(feature = "storage")]
+        let shares = self.inner.link.is_some();
+        #[cfg(not(feature = "storage"))]
+        let shares = false;
+        found.compare(self.asked(found.name(), config), shares);
         CircuitBreaker::new(found)
     }
 

@@ -205,14 +205,17 @@ impl LockedCircuit {
         });
     }
 
-    /// Reports a registration that asks for something else than what is in force.
-    pub(crate) fn compare(&self, asked: Config) {
+    /// Reports a registration that asks for something else than what is in force. Whether the circuit is
+    /// shared matters if the factory `shares` any.
+    pub(crate) fn compare(&self, asked: Config, shares: bool) {
         if self.common.listeners.is_empty() {
             return;
         }
         self.with(|inner| {
             let in_force = *inner.machine.circuit().settings();
-            if !asked.agrees_with(&in_force) {
+            let shared = asked.shared.filter(|_| shares);
+            let differs = shared.is_some_and(|asked| asked != inner.machine.is_shared());
+            if differs || !asked.agrees_with(&in_force) {
                 self.note(inner, |circuit| Event::ConfigConflict { circuit, asked, in_force });
             }
         });

@@ -1,10 +1,13 @@
 //! A strict process that knows nothing of the storage yet.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use purgatory::storage::{Fault, Operation, StorageError};
 use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Consistency, FactoryBuilder, Reason, StorageOptions,
+    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, FactoryBuilder, Reason,
+    StorageOptions,
 };
 use purgatory_tests::in_time;
 use tokio::time::{self, sleep};
@@ -110,4 +113,33 @@ fn a_thread_does_not_wait_while_the_storage_is_down() {
             assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         }
     });
+}
+
+#[test]
+fn who_asks_for_a_circuit_that_is_shared_otherwise_is_told() {
+    let conflicts = |builder: FactoryBuilder, first: bool, then: Config| {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&told);
+        let listener = move |event: &Event| {
+            if let Event::ConfigConflict { .. } = event {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let factory = builder.listener(listener).build().unwrap();
+        factory.get_breaker_with("new", Config::new().shared(first)).unwrap();
+        factory.get_breaker_with("new", then).unwrap();
+        told.load(Ordering::Relaxed)
+    };
+    let shared = Shared::new();
+    let with = || shared.builder(StorageOptions::new()).driver(drop);
+    for first in [false, true] {
+        for then in [false, true] {
+            let then = Config::new().shared(then);
+            let differ = usize::from(then != Config::new().shared(first));
+            assert_eq!(conflicts(with(), first, then), differ, "{first}, {then:?}");
+            // Without a storage it is all the same.
+            assert_eq!(conflicts(CircuitBreakerFactory::builder(), first, then), 0);
+        }
+        assert_eq!(conflicts(with(), first, Config::new()), 0, "anything will do");
+    }
 }

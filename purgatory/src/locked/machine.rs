@@ -39,6 +39,10 @@ impl Machine {
         }
     }
 
+    pub(super) fn is_shared(&self) -> bool {
+        !matches!(self, Self::Local(_))
+    }
+
     #[cfg(feature = "storage")]
     pub(super) fn shared(&self) -> Option<SharedSnapshot> {
         match self {
