@@ -117,7 +117,9 @@ struct Reader {
 #[derive(Debug)]
 struct Sent {
     parcel: Option<Parcel>,
+    /// What probes of that generation came to.
     outcomes: Vec<(ProbeId, Outcome)>,
+    generation: u64,
     asked: bool,
     again: bool,
     readers: Vec<Reader>,

@@ -224,6 +224,10 @@ impl LockedCircuit {
                 self.note(inner, |circuit| Event::Recovered { circuit });
             }
             Notice::Effect(Effect::Failed(_) | Effect::Late) => {}
+            Notice::Late(outcome, generation) => {
+                inner.late += 1;
+                self.note(inner, |circuit| Event::Late { circuit, outcome, generation });
+            }
             Notice::Change(change) => self.note_change(inner, Some(change)),
             Notice::Newer => self.note(inner, |circuit| Event::RecordNewer { circuit }),
             Notice::Garbled => self.note(inner, |circuit| Event::RecordGarbled { circuit }),

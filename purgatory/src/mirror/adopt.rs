@@ -119,7 +119,7 @@ impl Mirror {
         let same = from == to && (theirs.generation() == self.generation || !known);
         if !same {
             self.drop_run();
-            self.outcomes.clear();
+            told.fence_off(std::mem::take(&mut self.outcomes), self.circuit.generation());
         }
         let phase = self.localised(record, offset, now);
         if same {

@@ -33,6 +33,9 @@ impl Mirror {
             self.reconcile(&ring_has, now);
         }
         let ours = arrived && !sent.again;
+        if !arrived {
+            told.fence_off(sent.outcomes, sent.generation);
+        }
         // A push that came first told of more than this answer, and may not have been followed: read again.
         let version = stored.record.as_ref().map_or(0, |record| record.version);
         let overtaken = version < sent.pushed;

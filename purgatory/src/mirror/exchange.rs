@@ -169,7 +169,8 @@ impl Mirror {
     ) {
         self.stale = false;
         let readers = std::mem::take(&mut self.readers);
-        self.sent = Some(Sent { parcel, outcomes, asked, again, readers, pushed: 0 });
+        let generation = self.circuit.generation();
+        self.sent = Some(Sent { parcel, outcomes, generation, asked, again, readers, pushed: 0 });
     }
 
     /// The circuit as it would be in the storage.

@@ -5,6 +5,7 @@ use crate::circuit::{Effect, ProbeId};
 use crate::config::Settings;
 use crate::error::StorageError;
 use crate::event::Change;
+use crate::outcome::Outcome;
 use crate::waiter::{Stage, Verdict, Waiter};
 
 /// What came of the driver's work: to be told to listeners and callers, without the lock.
@@ -28,6 +29,8 @@ pub(crate) enum Wait {
 pub(crate) enum Notice {
     Effect(Effect),
     Change(Change),
+    /// What a probe of that generation came to, which had lost its place.
+    Late(Outcome, u64),
     /// The record is of a format to come.
     Newer,
     /// The record is none.
@@ -54,5 +57,12 @@ impl Told {
         let readers = readers.into_iter();
         let decide = |reader: Reader| (reader.waiter, Verdict::Decide(Stage::Read));
         self.verdicts.extend(readers.map(decide));
+    }
+
+    /// What probes came to when their places were not theirs any more.
+    pub(super) fn fence_off(&mut self, outcomes: Vec<(ProbeId, Outcome)>, generation: u64) {
+        // What is only given back is nothing that a call came to.
+        let late = outcomes.into_iter().filter(|&(_, outcome)| outcome != Outcome::Ignored);
+        self.notices.extend(late.map(|(_, outcome)| Notice::Late(outcome, generation)));
     }
 }

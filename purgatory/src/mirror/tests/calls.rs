@@ -212,3 +212,29 @@ fn what_the_storage_does_not_know_of_is_not_told_of() {
         assert!(rig.mirror.unreported.is_empty());
     }
 }
+
+#[test]
+fn what_a_probe_comes_to_when_its_place_is_gone_is_late() {
+    for (sent, pushed) in [(false, true), (true, false), (true, true)] {
+        let mut rig = Rig::new();
+        let probe = probe(&mut rig);
+        rig.mirror.settle(probe, Outcome::Success, || rig.now);
+        let request = sent.then(|| rig.next().unwrap());
+        // Its lease has ended: another process has its place.
+        let other = rig.put('H', 9);
+        let mut notices = Vec::new();
+        if pushed {
+            notices.extend(rig.push(other).notices);
+        }
+        if let Some(request) = request {
+            let stored = rig.perform(request);
+            notices.extend(rig.answer(stored).notices);
+        }
+        let [Notice::Late(Outcome::Success, generation)] = notices[..] else {
+            panic!("sent: {sent}, pushed: {pushed}, {notices:?}");
+        };
+        assert_eq!(generation, probe.generation);
+        rig.serve();
+        assert_eq!(rig.state(), 'H');
+    }
+}
