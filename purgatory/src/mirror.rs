@@ -43,6 +43,8 @@ pub(crate) struct Mirror {
     heard: bool,
     /// What the storage had when it was last heard of.
     base: Option<Versioned>,
+    /// The version of what it does not have any more.
+    lost: u64,
     sync: Sync,
     /// Whether nothing is known of the storage yet, neither what it has nor that it is down.
     joining: bool,
@@ -158,6 +160,7 @@ impl Mirror {
             generation: 0,
             heard: false,
             base: None,
+            lost: 0,
             sync: Sync::Alone,
             joining: true,
             confirmed: true,

@@ -43,6 +43,7 @@ impl Mirror {
         let known = self.base.as_ref().map_or(0, |base| base.version);
         if !(version < known && known <= sent.pushed) {
             let obeyed = version == known && matches!(read, Some(Read::Newer(_)));
+            self.lost = if stored.record.is_none() { self.lost.max(known) } else { 0 };
             self.base = stored.record;
             if obeyed {
                 // Nobody can tell the storage what has happened here since, so that is not undone.
@@ -123,7 +124,8 @@ impl Mirror {
             self.stale |= self.sent.is_none();
             return told;
         }
-        let known = self.base.as_ref().map_or(0, |base| base.version);
+        // Also what was lost since is older than what comes after it.
+        let known = self.base.as_ref().map_or(self.lost, |base| base.version);
         if record.version <= known {
             return told;
         }

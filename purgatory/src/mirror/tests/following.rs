@@ -308,3 +308,20 @@ fn with_more_probes_out_than_there_are_places_so_many_have_to_end() {
     let _asks = rig.ask();
     assert!(matches!(rig.exchange().verdicts[..], [(_, Verdict::Granted(_))]));
 }
+
+#[test]
+fn an_old_push_is_not_followed_when_the_record_is_lost() {
+    let mut rig = Rig::new();
+    let old = rig.put('O', 1);
+    let reset = rig.put('C', 2);
+    rig.push(reset);
+    rig.record = None;
+    rig.mirror.doubt();
+    rig.serve();
+    rig.push(old);
+    assert_eq!(rig.state(), 'C');
+    // A newer one is.
+    let newer = Versioned { version: 3, ..rig.put('O', 3) };
+    rig.push(newer);
+    assert_eq!(rig.state(), 'O');
+}
