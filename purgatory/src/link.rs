@@ -199,6 +199,8 @@ impl<C> Link<C> {
         let Some(restart) = self.restart.get() else { return };
         let here = process::id();
         if self.process.swap(here, Ordering::Relaxed) != here {
+            // The parent's driver may have been waiting: it is first in line, and here it is dead.
+            self.wake();
             (restart.0)();
         }
     }
@@ -220,5 +222,30 @@ impl<C> Link<C> {
     /// Another connection may lead to another clock.
     pub(crate) fn forget_offset(&self) {
         *sync::lock(&self.offset) = OffsetClock::default();
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn link() -> Link<()> {
+        Link::new(StorageOptions::new(), 1)
+    }
+
+    #[test]
+    fn the_driver_of_a_fork_is_woken_and_not_the_one_that_is_its_parents() {
+        let (link, mut context) = (link(), Context::from_waker(Waker::noop()));
+        let mut parked = pin!(link.news());
+        assert!(parked.as_mut().poll(&mut context).is_pending());
+        link.restart_by(Restart(Box::new(|| ())));
+        link.process.store(0, Ordering::Relaxed);
+        let _flush = link.flush(Duration::MAX);
+        let new = pin!(link.news());
+        assert!(new.poll(&mut context).is_ready());
     }
 }
