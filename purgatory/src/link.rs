@@ -48,6 +48,7 @@ struct Lists<C> {
     attended: bool,
     /// Whether the factory is gone, after which there is no news.
     closed: bool,
+    /// Those that a driver has to do with.
     known: HashMap<Name, Weak<C>>,
     /// Held strongly, so that what a circuit counted arrives though nobody else holds it any more.
     news: Vec<Arc<C>>,
@@ -103,8 +104,11 @@ impl<C> Link<C> {
 
     /// A new circuit. Given back, there is nobody to read of it.
     pub(crate) fn join(&self, name: Name, circuit: &Arc<C>) -> Option<Arc<C>> {
+        self.revive();
         let mut lists = sync::lock(&self.lists);
-        lists.known.insert(name, Arc::downgrade(circuit));
+        if lists.attended {
+            lists.known.insert(name, Arc::downgrade(circuit));
+        }
         drop(lists);
         self.list(Arc::clone(circuit))
     }
@@ -247,5 +251,14 @@ mod tests {
         let _flush = link.flush(Duration::MAX);
         let new = pin!(link.news());
         assert!(new.poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn names_are_not_gathered_for_a_driver_that_is_gone() {
+        let link = link();
+        link.abandon();
+        let circuit = Arc::new(());
+        assert!(link.join(Name::new("new").unwrap(), &circuit).is_some());
+        assert_eq!(Arc::weak_count(&circuit), 0);
     }
 }
