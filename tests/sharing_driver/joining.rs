@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use purgatory::storage::{Fault, Operation, StorageError};
+use purgatory::storage::{Fault, Operation, StorageError, StorageFuture, Stored, Swap, Write};
 use purgatory::{
-    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, FactoryBuilder, Reason,
-    StorageOptions,
+    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, FactoryBuilder,
+    MemoryStorage, Reason, Storage, StorageOptions,
 };
 use purgatory_tests::in_time;
 use tokio::time::{self, sleep};
@@ -142,4 +142,33 @@ fn who_asks_for_a_circuit_that_is_shared_otherwise_is_told() {
         }
         assert_eq!(conflicts(with(), first, Config::new()), 0, "anything will do");
     }
+}
+
+/// A storage that counts how often it is asked for its options.
+struct Counted(MemoryStorage, Arc<AtomicUsize>);
+
+impl Storage for Counted {
+    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
+        self.0.load(circuit)
+    }
+
+    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
+        self.0.compare_and_set(write)
+    }
+
+    fn options(&self) -> StorageOptions {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.options()
+    }
+}
+
+/// They may be others the next time.
+#[test]
+fn the_options_that_are_used_are_those_that_were_checked() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let storage = Counted(MemoryStorage::new(), Arc::clone(&asked));
+    let factory = CircuitBreakerFactory::builder().storage(storage).build().unwrap();
+    factory.get_breaker("new").unwrap().acquire().unwrap().failure();
+    factory.flush(NEVER).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }

@@ -11,26 +11,27 @@ use crate::driver::{self, Spawn};
 use crate::error::{ConfigError, Unflushed};
 use crate::link::Restart;
 use crate::locked::{Common, FleetLink};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageOptions};
 use crate::waiter;
 
 /// What a builder was told about sharing.
 #[derive(Default)]
 pub(super) struct Sharing {
-    storage: Option<Arc<dyn Storage>>,
+    /// With its options: those that are checked are those that are used.
+    storage: Option<(Arc<dyn Storage>, StorageOptions)>,
     spawn: Option<Spawn>,
     seed: Option<u64>,
 }
 
 impl Sharing {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        self.storage.as_ref().map_or(Ok(()), |storage| storage.options().check())
+        self.storage.as_ref().map_or(Ok(()), |(_, options)| options.check())
     }
 
     /// Starts the driver, if there is a storage.
     pub(super) fn start(self, common: &Arc<Common>) -> Option<Arc<FleetLink>> {
-        let storage = self.storage?;
-        let link = Arc::new(FleetLink::new(storage.options(), self.seed.unwrap_or_else(random)));
+        let (storage, options) = self.storage?;
+        let link = Arc::new(FleetLink::new(options, self.seed.unwrap_or_else(random)));
         if self.spawn.is_none() {
             let (storage, common, weak) = (storage.clone(), common.clone(), Arc::downgrade(&link));
             link.restart_by(Restart(Box::new(move || {
@@ -61,7 +62,8 @@ impl FactoryBuilder {
     /// let builder = CircuitBreakerFactory::builder().storage(MemoryStorage::new());
     /// ```
     pub fn storage(mut self, storage: impl Storage) -> Self {
-        self.sharing.storage = Some(Arc::new(storage));
+        let options = storage.options();
+        self.sharing.storage = Some((Arc::new(storage), options));
         self
     }
 
