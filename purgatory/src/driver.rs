@@ -353,10 +353,6 @@ impl Driver {
         }
     }
 
-    fn is_settled(&self) -> bool {
-        self.link.all().iter().all(|circuit| circuit.is_settled())
-    }
-
     /// Whether nobody can use the circuits any more, and what they counted has arrived or will not.
     fn is_over(&mut self) -> bool {
         if !self.link.is_closed() {
@@ -380,7 +376,8 @@ impl Driver {
             self.pump_all();
         }
         let late = self.ending.is_some_and(|end| Instant::now() >= end);
-        late || self.phase == Phase::Down || self.is_settled()
+        // Nobody has news any more, so what has not arrived is held.
+        late || self.phase == Phase::Down || self.held.is_empty()
     }
 
     fn tell(&self, event: Event) {

@@ -88,12 +88,7 @@ impl LockedCircuit {
         }
     }
 
-    /// Whether something that was counted has not arrived.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.look(Mirror::is_settled).unwrap_or(true)
-    }
-
-    /// Whether the driver has been told to keep it.
+    /// Whether something has not arrived, as far as the driver knows, which keeps it until then.
     pub(crate) fn is_held(&self) -> bool {
         self.look(Mirror::is_held).unwrap_or(false)
     }
