@@ -58,7 +58,8 @@ impl CircuitBreaker {
     ///
     /// `Ok` is a success. `Err` is a failure, unless a rule [excludes](Self::exclude) or
     /// [ignores](Self::ignore) it. A panic is a failure, and goes on. The result is handed through
-    /// untouched.
+    /// untouched. If the circuit is shared, the thread may be blocked as by [`acquire`](Self::acquire) before
+    /// the call.
     ///
     /// # Errors
     ///

@@ -90,7 +90,8 @@ impl Timestamp {
 ///
 /// It should never go backwards. If it does, nothing breaks: an open circuit stays open for that
 /// much longer. It must not panic: the outcome of the call that it is asked for would be lost. It is never
-/// read while a lock of the library is held.
+/// read while a lock of the library is held, but for the clock of a `MemoryStorage`, which is read while that
+/// is locked.
 ///
 /// ```
 /// use purgatory::{Clock, Timestamp};

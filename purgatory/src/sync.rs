@@ -23,7 +23,7 @@ pub(crate) use shuttle::thread;
 #[cfg(all(feature = "storage", not(shuttle)))]
 pub(crate) use std::thread;
 
-// No code of a user runs under a lock of the crate, and nothing under one panics half way: a
+// No code of a user runs under one of these locks, and nothing under one panics half way: a
 // poisoned lock still guards what is right.
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -118,7 +118,8 @@ impl FactoryBuilder {
     /// rules, the first one whose type is found in an error decides, and none after it is asked: a
     /// second rule for a type has no say, and rules for what is found inside other errors come first.
     /// Rules of a [breaker](crate::CircuitBreaker::exclude), and the `exclude` and `ignore` of the
-    /// attribute, come before those of the factory.
+    /// attribute, come before those of the factory. If `when` panics, the call is a failure, and the panic
+    /// takes the place of its result.
     ///
     /// # What is found
     ///

@@ -123,7 +123,8 @@ impl CircuitBreakerFactory {
         }
     }
 
-    /// As [`flush`](Self::flush), in a task.
+    /// As [`flush`](Self::flush), in a task. It is the driver that measures the time: while a listener keeps
+    /// that, this takes as long.
     ///
     /// # Errors
     ///

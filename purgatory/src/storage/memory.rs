@@ -82,7 +82,8 @@ impl MemoryStorage {
         }
     }
 
-    /// The same storage by another clock, whose origin counts as 1970.
+    /// The same storage by another clock, whose origin counts as 1970. It is read while the storage is
+    /// locked, so it must not use the storage.
     ///
     /// ```
     /// # use purgatory::{ManualClock, MemoryStorage};

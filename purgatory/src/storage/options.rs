@@ -104,8 +104,8 @@ impl StorageOptions {
         self
     }
 
-    /// The longest time between two attempts to reach a storage that is down; the first ones follow faster.
-    /// Default: 1 s.
+    /// The longest time between two attempts to reach a storage that is down, give or take half of it; the first
+    /// ones follow faster, though none in less than 10 ms: the first wait is that of 20 ms. Default: 1 s.
     ///
     /// ```
     /// # use purgatory::storage::StorageOptions;
