@@ -86,8 +86,8 @@ pub enum Event {
         generation: u64,
     },
     /// A registered name was asked for with other settings, or to be shared though it is not, or the other way
-    /// round. It stays as it is. Told at every such request: an annotated function with a literal name makes its first call one, and every call in
-    /// a scope, or with a factory of its own.
+    /// round. It stays as it is. Told at every such request: an annotated function with a literal name makes
+    /// its first call one, and every call in a scope, or with a factory of its own.
     #[non_exhaustive]
     ConfigConflict {
         /// The circuit.

@@ -16,8 +16,8 @@ use crate::sync::{self, AtomicU64, Ordering, RwLock};
 /// meanwhile: a listener may use the breaker and the factory, also to add and remove listeners.
 ///
 /// What happens to a [shared](crate::FactoryBuilder::storage) circuit elsewhere is told on the driver's
-/// thread; with a `MemoryStorage`, on that of the factory that writes. While a listener keeps that, nothing is sent or heard, and calls in tasks that wait for the
-/// storage go on waiting.
+/// thread; with a `MemoryStorage`, on that of the factory that writes. While a listener keeps that, nothing
+/// is sent or heard, and calls in tasks that wait for the storage go on waiting.
 ///
 /// At any time one call at most waits for the listener, while the others go on. It delivers what they
 /// cause as well, up to 1024 events; what is left then is delivered with the circuit's next event. So a
