@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folder that outlives the tests: `target/servers` of this checkout.
@@ -18,15 +19,25 @@ pub(super) fn cache() -> PathBuf {
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
+/// Where there is one, in memory: a node of a cluster has its disk confirm every change of a slot before it goes on.
+fn run() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let probe = memory.join(format!("purgatory-{}", process::id()));
+    match fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)) {
+        Ok(()) => memory.to_owned(),
+        Err(_) => cache().join("run"),
+    }
+}
+
 impl Folder {
     /// An empty folder.
     pub(super) fn new() -> Self {
+        static RUN: LazyLock<PathBuf> = LazyLock::new(run);
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let run = cache().join("run");
-        fs::create_dir_all(&run).expect("the cache can be written");
+        fs::create_dir_all(&*RUN).expect("the cache can be written");
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = run.join(format!("{}-{number}", process::id()));
+            let path = RUN.join(format!("purgatory-{}-{number}", process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => return Self(path),
                 // Left over from a process that was killed and had the same id.
@@ -44,7 +55,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What stays is below target/.
+        // What stays is in memory, or below target/.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
