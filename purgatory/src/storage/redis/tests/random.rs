@@ -72,7 +72,7 @@ impl Random {
     /// One more still is a generation: larger ones are found in spoilt records only.
     fn generation(&mut self) -> u64 {
         match self.below(16) {
-            0 => self.next() >> (2 + self.below(62)),
+            0 => self.next() >> (3 + self.below(61)),
             1 => 999_999_999_999_998 + self.below(3),
             _ => self.below(5),
         }
