@@ -59,16 +59,10 @@ impl Probes {
         self.succeeded >= settings.success_threshold
     }
 
-    /// If no place is left, when the first falls free by itself. Who has fewer places than who admitted the
-    /// probes waits for more of them.
+    /// If no place is left, when the first falls free by itself.
     pub(super) fn busy_until(&self, settings: &Settings) -> Option<Timestamp> {
-        let surplus = self.out.len().checked_sub(settings.half_open_probes as usize)?;
-        let ends = self.out.iter().map(|lease| lease.end);
-        if surplus == 0 {
-            return ends.min();
-        }
-        let mut ends: Vec<Timestamp> = ends.collect();
-        Some(*ends.select_nth_unstable(surplus).1)
+        let busy = self.out.len() >= settings.half_open_probes as usize;
+        busy.then(|| self.out.iter().map(|lease| lease.end).min()).flatten()
     }
 }
 

@@ -292,24 +292,6 @@ fn a_record_of_a_newer_format_is_followed_once() {
 }
 
 #[test]
-fn with_more_probes_out_than_there_are_places_so_many_have_to_end() {
-    let mut rig = Rig::new();
-    let end = |rig: &Rig, part| rig.now.saturating_add(TTL * part / 4);
-    let out: Vec<String> = [(7, 2), (8, 1), (9, 3)]
-        .map(|(id, part)| format!("{id}:{}", end(&rig, part).nanos() / 1_000))
-        .into();
-    // Of a process with other settings than those of this one, which has one place.
-    let line = format!("1 H 1 1 0 0 {SETTINGS} 0 {} -", out.join(","));
-    let record = rig.write(line.as_bytes());
-    rig.push(record);
-    assert_eq!(until(&rig), end(&rig, 3));
-    // It is refused until then, and gets leave right after.
-    rig.wait(TTL * 3 / 4 + MOMENT);
-    let _asks = rig.ask();
-    assert!(matches!(rig.exchange().verdicts[..], [(_, Verdict::Granted(_))]));
-}
-
-#[test]
 fn an_old_push_is_not_followed_when_the_record_is_lost() {
     let mut rig = Rig::new();
     let old = rig.put('O', 1);
