@@ -167,6 +167,23 @@ fn what_a_probe_comes_to_during_an_outage_is_told_after_it() {
 }
 
 #[test]
+fn a_probe_that_was_late_during_an_outage_is_not_told_after_it() {
+    let mut rig = Rig::new();
+    let late = probe(&mut rig);
+    rig.down();
+    // Its lease ends, and this process goes on by itself.
+    rig.wait(TTL * 2);
+    let own = ticket(&mut rig);
+    rig.mirror.settle(own, Outcome::Failure, || rig.now);
+    rig.wait(TTL * 2);
+    ticket(&mut rig);
+    let told = Settled { effect: Some(Effect::Late), change: None };
+    assert_eq!(rig.mirror.settle(late, Outcome::Success, || rig.now), told);
+    rig.serve();
+    assert!(matches!(rig.stored().phase(), Phase::HalfOpen(probes) if probes.out().len() == 1));
+}
+
+#[test]
 fn leave_whose_answer_was_lost_is_given_back() {
     let mut rig = Rig::new();
     (0..3).for_each(|_| rig.fail());
