@@ -33,7 +33,7 @@ impl Storage for Bare {
 }
 
 /// Every flaw, and the promise that it breaks.
-const FLAWS: [(Flaw, Promise); 50] = [
+const FLAWS: [(Flaw, Promise); 57] = [
     (Flaw::NoTimeouts, Promise::Options),
     (Flaw::Hangs, Promise::Answering),
     (Flaw::Fails, Promise::Answering),
@@ -44,11 +44,15 @@ const FLAWS: [(Flaw, Promise); 50] = [
     (Flaw::ReadsAreOld, Promise::Reading),
     (Flaw::OverwritesStale, Promise::Comparing),
     (Flaw::OverwritesAtFirst, Promise::Comparing),
+    (Flaw::OverwritesNewer, Promise::Comparing),
     (Flaw::RefusesAll, Promise::Comparing),
+    (Flaw::RefusesInACrowd, Promise::Comparing),
     (Flaw::ConflictWithoutRecord, Promise::Reporting),
     (Flaw::ConflictWithOwnRecord, Promise::Reporting),
     (Flaw::AnswersWithoutRecord, Promise::Reporting),
     (Flaw::ReadsThenWrites, Promise::Excluding),
+    (Flaw::ReadsThenOverwrites, Promise::Excluding),
+    (Flaw::LocksOnlyItself, Promise::Excluding),
     (Flaw::FirstVersionIsZero, Promise::Growing),
     (Flaw::SameBytesSameVersion, Promise::Growing),
     (Flaw::VersionsShrink, Promise::Growing),
@@ -66,10 +70,13 @@ const FLAWS: [(Flaw, Promise); 50] = [
     (Flaw::ExpiryWrapsAround, Promise::Keeping),
     (Flaw::BumpsDoNotRenew, Promise::Keeping),
     (Flaw::BumpsAreNotAtomic, Promise::Adding),
+    (Flaw::BumpsExcludeNoWrites, Promise::Adding),
     (Flaw::BumpsForgetWho, Promise::Adding),
+    (Flaw::BumpsForgetWhoInARace, Promise::Adding),
     (Flaw::BumpsOverwriteNewer, Promise::Adding),
     (Flaw::BumpsRespectGarbage, Promise::Adding),
     (Flaw::BumpsByOwnClock, Promise::Adding),
+    (Flaw::BumpsByFastClock, Promise::Adding),
     (Flaw::BumpsAnswerOldRecord, Promise::Adding),
     (Flaw::BumpsAreNotAnnounced, Promise::Announcing),
     (Flaw::NeverReady, Promise::Watching),
@@ -87,7 +94,7 @@ const FLAWS: [(Flaw, Promise); 50] = [
 ];
 
 /// Flaws that show only between two processes.
-const BETWEEN: [Flaw; 2] = [Flaw::ReadsAreOld, Flaw::HearsOwnWritesOnly];
+const BETWEEN: [Flaw; 3] = [Flaw::ReadsAreOld, Flaw::LocksOnlyItself, Flaw::HearsOwnWritesOnly];
 
 async fn check(flaw: Flaw) -> Result<(), purgatory::storage::Breach> {
     let storage = Flawed::new(flaw);
@@ -109,6 +116,11 @@ async fn it_keeps_it_on_many_threads_and_between_handles() {
 #[tokio::test]
 async fn a_storage_with_nothing_but_writes_keeps_it() {
     contract(Arc::new(Bare(MemoryStorage::new()))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_forgets_nothing_keeps_it() {
+    check(Flaw::NothingExpires).await.unwrap();
 }
 
 #[tokio::test]
@@ -156,4 +168,12 @@ async fn a_breach_says_what_was_done_and_found() {
     assert!(breach.done.contains("records\" was written over version"), "{text}");
     assert!(breach.expected.starts_with("a version of more than "), "{text}");
     assert!(breach.found.contains("6 bytes \"second\""), "{text}");
+    let breach = check(Flaw::TimeNowAndThen).await.unwrap_err();
+    assert_eq!(breach.expected, "the time, as with the first answer");
+    assert_eq!(breach.found, "no time");
+    let breach = check(Flaw::StuckWhenDropped).await.unwrap_err();
+    assert!(breach.done.ends_with("after others had been dropped"), "{breach}");
+    // The beginning of what is long.
+    let breach = check(Flaw::CutsRecords).await.unwrap_err();
+    assert!(breach.found.contains("8192 bytes") && breach.found.ends_with("\".."), "{breach}");
 }

@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
+    // Not a flaw either.
+    NothingExpires,
     // Of all operations.
     NoTimeouts,
     Hangs,
@@ -17,11 +19,15 @@ pub(crate) enum Flaw {
     // Of writes.
     OverwritesStale,
     OverwritesAtFirst,
+    OverwritesNewer,
     RefusesAll,
+    RefusesInACrowd,
     ConflictWithoutRecord,
     ConflictWithOwnRecord,
     AnswersWithoutRecord,
     ReadsThenWrites,
+    ReadsThenOverwrites,
+    LocksOnlyItself,
     FirstVersionIsZero,
     SameBytesSameVersion,
     VersionsShrink,
@@ -42,10 +48,13 @@ pub(crate) enum Flaw {
     BumpsDoNotRenew,
     // Of additions.
     BumpsAreNotAtomic,
+    BumpsExcludeNoWrites,
     BumpsForgetWho,
+    BumpsForgetWhoInARace,
     BumpsOverwriteNewer,
     BumpsRespectGarbage,
     BumpsByOwnClock,
+    BumpsByFastClock,
     BumpsAnswerOldRecord,
     BumpsAreNotAnnounced,
     // Of watches.

@@ -12,6 +12,9 @@ use tokio::time::{self, Instant};
 
 use super::flaw::Flaw;
 
+/// In bytes.
+const LONGEST_NAME: usize = purgatory::Name::MAX_LEN;
+
 /// A storage in memory, on tokio's time. Clones are other handles of it.
 pub(crate) struct Flawed {
     flaw: Flaw,
@@ -19,6 +22,7 @@ pub(crate) struct Flawed {
     /// Which handle it is.
     handle: usize,
     cache: Mutex<HashMap<String, Stored>>,
+    writes: tokio::sync::Mutex<()>,
 }
 
 struct Shared {
@@ -28,6 +32,9 @@ struct Shared {
     /// Of everything that was done.
     count: u64,
     stuck: bool,
+    bumps: Arc<tokio::sync::Mutex<()>>,
+    /// How many writes have begun since one went on.
+    writing: usize,
     watches: usize,
     origin: Instant,
 }
@@ -46,15 +53,23 @@ impl Flawed {
             watchers: Vec::new(),
             count: 0,
             stuck: false,
+            bumps: Arc::default(),
+            writing: 0,
             watches: 0,
             origin: Instant::now(),
         };
-        Self { flaw, shared: Arc::new(Mutex::new(shared)), handle: 0, cache: Mutex::default() }
+        Self {
+            flaw,
+            shared: Arc::new(Mutex::new(shared)),
+            handle: 0,
+            cache: Mutex::default(),
+            writes: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(crate) fn other(&self) -> Self {
         let shared = Arc::clone(&self.shared);
-        Self { flaw: self.flaw, shared, handle: self.handle + 1, cache: Mutex::default() }
+        Self { shared, handle: self.handle + 1, ..Self::new(self.flaw) }
     }
 
     fn is(&self, flaw: Flaw) -> bool {
@@ -89,12 +104,13 @@ impl Flawed {
     }
 
     fn key(&self, circuit: &str) -> String {
+        assert!(circuit.len() <= LONGEST_NAME, "{circuit}");
         let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         match self.flaw {
             Flaw::LowerCase => circuit.to_lowercase(),
             Flaw::CleansNames => circuit.chars().map(clean).collect(),
             Flaw::TrimsNames => circuit.trim().to_owned(),
-            Flaw::CutsNames => circuit.chars().take(200).collect(),
+            Flaw::CutsNames => circuit.chars().take(LONGEST_NAME - 2).collect(),
             Flaw::ComposesNames => circuit.replace("n\u{303}", "ñ"),
             _ => circuit.to_owned(),
         }
@@ -128,6 +144,7 @@ impl Flawed {
         match (self.flaw, first) {
             (Flaw::WholeSeconds, _) => now + Duration::from_secs(expires_in.as_secs()),
             (Flaw::FirstExpiryStays, Some(there)) => there.expires_at,
+            (Flaw::NothingExpires, _) => Duration::MAX,
             (Flaw::ExpiryWrapsAround, _) => {
                 let millis = expires_in.as_millis() as i32;
                 now + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
@@ -194,6 +211,7 @@ impl Flawed {
         match self.flaw {
             Flaw::OverwritesStale => expected > 0 && version > 0 || expected == version,
             Flaw::OverwritesAtFirst => expected == 0 || expected == version,
+            Flaw::OverwritesNewer => expected == version || there.is_some() && expected > version,
             Flaw::AbsentMatchesAny => there.is_none() || expected == version,
             Flaw::RefusesAll => false,
             _ => expected == version,
@@ -201,9 +219,18 @@ impl Flawed {
     }
 
     async fn swap(&self, write: Write<'_>) -> Result<Swap, StorageError> {
+        let alone = self.is(Flaw::LocksOnlyItself);
+        let _alone = if alone { Some(self.writes.lock().await) } else { None };
+        self.lock().writing += 1;
         self.begin().await?;
         let circuit = write.circuit;
-        if self.is(Flaw::ReadsThenWrites) {
+        let crowd = std::mem::take(&mut self.lock().writing) > 4;
+        let apart = match self.flaw {
+            Flaw::ReadsThenWrites | Flaw::LocksOnlyItself => true,
+            Flaw::ReadsThenOverwrites => write.expected > 0,
+            _ => false,
+        };
+        if apart {
             let there = self.read(&self.lock(), circuit);
             if self.compare(there.as_ref(), write.expected) {
                 time::sleep(Duration::from_micros(50)).await;
@@ -220,7 +247,8 @@ impl Flawed {
         }
         let mut shared = self.lock();
         let there = self.read(&shared, circuit);
-        if !self.compare(there.as_ref(), write.expected) {
+        if !self.compare(there.as_ref(), write.expected) || crowd && self.is(Flaw::RefusesInACrowd)
+        {
             let record = match self.flaw {
                 Flaw::ConflictWithoutRecord => None,
                 Flaw::ConflictWithOwnRecord => {
@@ -248,39 +276,46 @@ impl Flawed {
     async fn add(&self, bump: &Bump<'_>) -> Result<Stored, StorageError> {
         self.begin().await?;
         let circuit = bump.circuit();
-        let mut there = self.read(&self.lock(), circuit);
-        if self.is(Flaw::BumpsAreNotAtomic) {
+        let bumps = Arc::clone(&self.lock().bumps);
+        let excluded = self.is(Flaw::BumpsExcludeNoWrites);
+        let _alone = if excluded { Some(bumps.lock().await) } else { None };
+        let before = self.read(&self.lock(), circuit);
+        let stale = excluded || self.is(Flaw::BumpsAreNotAtomic);
+        if stale || self.is(Flaw::BumpsForgetWhoInARace) {
             time::sleep(Duration::from_micros(50)).await;
         }
         let mut shared = self.lock();
-        if !self.is(Flaw::BumpsAreNotAtomic) {
-            there = self.read(&shared, circuit);
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.elapsed(&shared);
+        let hour = Duration::from_secs(3600);
+        let now = match self.flaw {
+            Flaw::BumpsByOwnClock => now - hour,
+            Flaw::BumpsByFastClock => now + hour,
+            _ => now,
+        };
+        let mut there = self.read(&shared, circuit);
+        if self.is(Flaw::BumpsForgetWhoInARace) && there != before {
+            there.iter_mut().for_each(|there| forget_who(&mut there.bytes));
         }
-        let mut now = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.elapsed(&shared);
-        if self.is(Flaw::BumpsByOwnClock) {
-            now -= Duration::from_secs(3600);
+        if stale {
+            there = before;
         }
-        let text = there.as_ref().map(|there| String::from_utf8_lossy(&there.bytes).into_owned());
-        let text = text.unwrap_or_default();
+        let newer = there.as_ref().is_some_and(|there| there.bytes.starts_with(b"2 "));
+        let garbage = there.as_ref().is_some_and(|there| there.bytes.starts_with(b"not"));
         let current = match self.flaw {
-            Flaw::BumpsOverwriteNewer if text.starts_with("2 ") => None,
-            Flaw::BumpsRespectGarbage if text.starts_with("not") => {
-                return Ok(self.stored(&shared, there));
-            }
+            Flaw::BumpsOverwriteNewer if newer => None,
+            Flaw::BumpsRespectGarbage if garbage => return Ok(self.stored(&shared, there)),
             _ => there.as_ref(),
         };
         let Some(mut bumped) = bump.apply(current, now) else {
             return Ok(self.stored(&shared, there));
         };
         if self.is(Flaw::BumpsForgetWho) {
-            let line = String::from_utf8(bumped.bytes).unwrap();
-            let (head, _) = line.rsplit_once(' ').unwrap();
-            bumped.bytes = format!("{head} -").into_bytes();
+            forget_who(&mut bumped.bytes);
         }
-        let kept = if self.is(Flaw::BumpsDoNotRenew) {
-            Duration::from_millis(50)
-        } else {
-            bump.expires_in()
+        let expires_at = shared.records.get(&self.key(circuit)).map(|there| there.expires_at);
+        let kept = match expires_at {
+            Some(at) if self.is(Flaw::BumpsDoNotRenew) => at - self.elapsed(&shared),
+            _ => bump.expires_in(),
         };
         let record = self.put(&mut shared, circuit, &bumped.bytes, kept);
         let answer = match self.flaw {
@@ -316,6 +351,13 @@ impl Flawed {
         }
         std::future::pending().await
     }
+}
+
+/// Takes who has written it from a record.
+fn forget_who(record: &mut Vec<u8>) {
+    let end = record.iter().rposition(|&byte| byte == b' ').unwrap();
+    record.truncate(end);
+    record.extend(b" -");
 }
 
 impl Storage for Flawed {

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::breach::{Breach, Promise};
 use super::contention::{TASKS, handle};
-use super::handle::{Bench, Handle, MINUTE, draw, joined, shown, shown_bytes, write};
+use super::handle::{Bench, Handle, MINUTE, SLACK, draw, joined, shown, shown_bytes, write};
 use crate::bump::{Bump, rewrite, store_time};
 use crate::circuit::{Circuit, Run};
 use crate::config::Config;
@@ -166,9 +166,7 @@ fn check_time(
     let (Some(at), Some(earliest), Some(latest)) = (tripped, earliest, latest) else {
         return Ok(());
     };
-    // Clocks of several servers differ.
-    let slack = std::time::Duration::from_millis(50);
-    if at + slack < earliest || at > latest + slack {
+    if !(earliest - SLACK..=latest + SLACK).contains(&at) {
         let wanted = format!("it to open between {earliest:?} and {latest:?}");
         return Err(Breach::new(Promise::Adding, done(), wanted, format!("{at:?}")));
     }

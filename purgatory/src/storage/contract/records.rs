@@ -74,8 +74,8 @@ async fn refused(
 
 async fn bytes(bench: &Bench) -> Result<(), Breach> {
     let circuit = bench.circuit("bytes");
-    let long = "0123456789abcdef,".repeat(LONGEST / 17 + 1);
-    let texts = TEXTS.into_iter().chain([&long[..LONGEST], &long[..300]]);
+    let long: String = "0123456789abcdef,".chars().cycle().take(LONGEST).collect();
+    let texts = TEXTS.into_iter().chain([long.as_str(), &long[..300]]);
     let mut version = 0;
     for text in texts {
         version = bench.here.put(write(&circuit, version, text.as_bytes())).await?.version;
