@@ -173,6 +173,8 @@ async fn a_breach_says_what_was_done_and_found() {
     assert_eq!(breach.found, "no time");
     let breach = check(Flaw::StuckWhenDropped).await.unwrap_err();
     assert!(breach.done.ends_with("after others had been dropped"), "{breach}");
+    let breach = check(Flaw::AnnouncesAnotherVersion).await.unwrap_err();
+    assert!(breach.found.starts_with("at last version "), "{breach}");
     // The beginning of what is long.
     let breach = check(Flaw::CutsRecords).await.unwrap_err();
     assert!(breach.found.contains("8192 bytes") && breach.found.ends_with("\".."), "{breach}");

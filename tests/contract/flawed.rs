@@ -1,5 +1,7 @@
 //! A storage that is right but for one flaw.
 
+mod adding;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -160,6 +162,12 @@ impl Flawed {
         bytes: &[u8],
         expires: Duration,
     ) -> Versioned {
+        let record = self.next(shared, circuit, bytes);
+        self.keep(shared, circuit, &record, expires);
+        record
+    }
+
+    fn next(&self, shared: &mut Shared, circuit: &str, bytes: &[u8]) -> Versioned {
         let there = self.read(shared, circuit);
         shared.version += 1;
         let version = match (self.flaw, &there) {
@@ -170,16 +178,18 @@ impl Flawed {
             (Flaw::VersionsStartAgain, Some(there)) => there.version + 1,
             _ => shared.version,
         };
-        let answer = Versioned { version, bytes: bytes.to_vec() };
-        let mut versioned = answer.clone();
+        Versioned { version, bytes: bytes.to_vec() }
+    }
+
+    fn keep(&self, shared: &mut Shared, circuit: &str, record: &Versioned, expires: Duration) {
+        let mut versioned = record.clone();
         match self.flaw {
             Flaw::CutsRecords => versioned.bytes.truncate(8192),
-            Flaw::TrimsRecords => versioned.bytes = bytes.trim_ascii().to_vec(),
+            Flaw::TrimsRecords => versioned.bytes = record.bytes.trim_ascii().to_vec(),
             _ => {}
         }
         let expires_at = self.expires_at(shared, circuit, expires);
         shared.records.insert(self.key(circuit), Record { versioned, expires_at });
-        answer
     }
 
     fn announce(&self, circuit: &str, record: &Versioned) {
@@ -228,22 +238,22 @@ impl Flawed {
         let apart = match self.flaw {
             Flaw::ReadsThenWrites | Flaw::LocksOnlyItself => true,
             Flaw::ReadsThenOverwrites => write.expected > 0,
+            Flaw::AnnouncesFirst => write.announce,
             _ => false,
         };
         if apart {
             let there = self.read(&self.lock(), circuit);
             if self.compare(there.as_ref(), write.expected) {
-                time::sleep(Duration::from_micros(50)).await;
+                let record = self.next(&mut self.lock(), circuit, write.bytes);
+                if self.is(Flaw::AnnouncesFirst) {
+                    self.announce(circuit, &record);
+                }
+                time::sleep(Duration::from_millis(5)).await;
                 let mut shared = self.lock();
-                let record = self.put(&mut shared, circuit, write.bytes, write.expires_in);
+                self.keep(&mut shared, circuit, &record, write.expires_in);
                 let stored = self.stored(&shared, Some(record));
                 return Ok(Swap { applied: true, stored });
             }
-        }
-        if self.is(Flaw::AnnouncesFirst) && write.announce {
-            let version = self.lock().version + 1;
-            self.announce(circuit, &Versioned { version, bytes: write.bytes.to_vec() });
-            time::sleep(Duration::from_millis(5)).await;
         }
         let mut shared = self.lock();
         let there = self.read(&shared, circuit);
@@ -267,67 +277,10 @@ impl Flawed {
         let answer = Some(record.clone()).filter(|_| !self.is(Flaw::AnswersWithoutRecord));
         let stored = self.stored(&shared, answer);
         drop(shared);
-        if write.announce && !self.is(Flaw::AnnouncesFirst) {
+        if write.announce {
             self.announce(circuit, &record);
         }
         Ok(Swap { applied: true, stored })
-    }
-
-    async fn add(&self, bump: &Bump<'_>) -> Result<Stored, StorageError> {
-        self.begin().await?;
-        let circuit = bump.circuit();
-        let bumps = Arc::clone(&self.lock().bumps);
-        let excluded = self.is(Flaw::BumpsExcludeNoWrites);
-        let _alone = if excluded { Some(bumps.lock().await) } else { None };
-        let before = self.read(&self.lock(), circuit);
-        let stale = excluded || self.is(Flaw::BumpsAreNotAtomic);
-        if stale || self.is(Flaw::BumpsForgetWhoInARace) {
-            time::sleep(Duration::from_micros(50)).await;
-        }
-        let mut shared = self.lock();
-        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.elapsed(&shared);
-        let hour = Duration::from_secs(3600);
-        let now = match self.flaw {
-            Flaw::BumpsByOwnClock => now - hour,
-            Flaw::BumpsByFastClock => now + hour,
-            _ => now,
-        };
-        let mut there = self.read(&shared, circuit);
-        if self.is(Flaw::BumpsForgetWhoInARace) && there != before {
-            there.iter_mut().for_each(|there| forget_who(&mut there.bytes));
-        }
-        if stale {
-            there = before;
-        }
-        let newer = there.as_ref().is_some_and(|there| there.bytes.starts_with(b"2 "));
-        let garbage = there.as_ref().is_some_and(|there| there.bytes.starts_with(b"not"));
-        let current = match self.flaw {
-            Flaw::BumpsOverwriteNewer if newer => None,
-            Flaw::BumpsRespectGarbage if garbage => return Ok(self.stored(&shared, there)),
-            _ => there.as_ref(),
-        };
-        let Some(mut bumped) = bump.apply(current, now) else {
-            return Ok(self.stored(&shared, there));
-        };
-        if self.is(Flaw::BumpsForgetWho) {
-            forget_who(&mut bumped.bytes);
-        }
-        let expires_at = shared.records.get(&self.key(circuit)).map(|there| there.expires_at);
-        let kept = match expires_at {
-            Some(at) if self.is(Flaw::BumpsDoNotRenew) => at - self.elapsed(&shared),
-            _ => bump.expires_in(),
-        };
-        let record = self.put(&mut shared, circuit, &bumped.bytes, kept);
-        let answer = match self.flaw {
-            Flaw::BumpsAnswerOldRecord => there,
-            _ => Some(record.clone()),
-        };
-        let stored = self.stored(&shared, answer);
-        drop(shared);
-        if bumped.announce && !self.is(Flaw::BumpsAreNotAnnounced) {
-            self.announce(circuit, &record);
-        }
-        Ok(stored)
     }
 
     async fn watched(&self, watcher: Watcher) -> StorageError {
@@ -351,13 +304,6 @@ impl Flawed {
         }
         std::future::pending().await
     }
-}
-
-/// Takes who has written it from a record.
-fn forget_who(record: &mut Vec<u8>) {
-    let end = record.iter().rposition(|&byte| byte == b' ').unwrap();
-    record.truncate(end);
-    record.extend(b" -");
 }
 
 impl Storage for Flawed {
