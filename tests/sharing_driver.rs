@@ -1,6 +1,8 @@
 //! The driver of shared circuits: what it costs, what is without one, and who waits for it.
 #![cfg(not(any(loom, shuttle)))]
 
+#[path = "sharing_driver/connecting.rs"]
+mod connecting;
 #[path = "sharing_driver/endings.rs"]
 mod endings;
 #[path = "sharing_driver/flushes.rs"]

@@ -37,8 +37,7 @@ struct Driver {
     common: Arc<Common>,
     options: StorageOptions,
     phase: Phase,
-    /// Grows with every connection: what belongs to an earlier one is not heard.
-    epoch: u64,
+    /// Of this connection, as the requests are.
     watch: JoinSet<WatchEnd>,
     watched: Arc<Watched>,
     requests: JoinSet<Done>,
@@ -65,8 +64,8 @@ struct Driver {
     ending: Option<Instant>,
 }
 
-/// Of which connection, and why; without a cause if the storage has no watch.
-type WatchEnd = (u64, Option<StorageError>);
+/// Without a cause, if the storage has no watch.
+type WatchEnd = Option<StorageError>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -85,9 +84,6 @@ enum Phase {
 
 /// The first wait after the storage went down.
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-
-/// How long a watch may take to begin.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How many requests are under way at a time: the last of ten thousand would be late in any case.
 const WINDOW: usize = 256;
@@ -115,7 +111,6 @@ impl Driver {
             link,
             common,
             phase: Phase::Down,
-            epoch: 0,
             watch: JoinSet::new(),
             watched: Arc::default(),
             requests: JoinSet::new(),
@@ -155,29 +150,26 @@ impl Driver {
     }
 
     fn connect(&mut self) {
-        self.epoch += 1;
         self.phase = Phase::Connecting;
         self.watched = Arc::new(Watched::default());
         self.link.forget_offset();
-        self.timers.after(CONNECT, Timer::Connected(self.epoch));
-        let storage = Arc::clone(&self.storage);
+        let (storage, watched) = (Arc::clone(&self.storage), Arc::clone(&self.watched));
         let watcher = watch::watcher(&self.link, &self.watched);
-        let epoch = self.epoch;
         self.watch.spawn(async move {
-            match storage.watch(watcher) {
-                Some(watching) => (epoch, Some(watching.await)),
-                None => (epoch, None),
+            let watching = storage.watch(watcher)?;
+            tokio::select! {
+                biased;
+                cause = watching => Some(cause),
+                cause = watched.is_late() => Some(cause),
             }
         });
     }
 
     fn watch_ended(&mut self, end: Result<WatchEnd, JoinError>) {
         match end {
-            Ok((epoch, _)) if epoch != self.epoch => {}
-            Ok((_, Some(cause))) => self.down(cause),
-            Ok((_, None)) => self.sync(false),
-            Err(error) if error.is_panic() => self.down(exchange::panicked()),
-            Err(_) => {}
+            Ok(Some(cause)) => self.down(cause),
+            Ok(None) => self.sync(false),
+            Err(error) => self.broken(&error),
         }
     }
 
@@ -219,8 +211,9 @@ impl Driver {
         }
         self.phase = Phase::Down;
         self.watched.end();
-        self.watch.abort_all();
-        self.requests.abort_all();
+        // What belongs to this connection ends, and is not heard of.
+        self.watch = JoinSet::new();
+        self.requests = JoinSet::new();
         if !self.told_down {
             self.told_down = true;
             self.down_since = Instant::now();
@@ -230,6 +223,13 @@ impl Driver {
         let spread = self.backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
         self.timers.after(spread, Timer::Connect);
         self.backoff = (self.backoff * 2).min(self.options.max_backoff);
+    }
+
+    /// A task has not come to its end: it panicked, or the runtime is ending.
+    fn broken(&mut self, error: &JoinError) {
+        if error.is_panic() {
+            self.down(StorageError::Unavailable("the storage panicked".to_owned()));
+        }
     }
 
     fn is_up(&self) -> bool {
@@ -314,15 +314,9 @@ impl Driver {
                     circuit.give_up(wait);
                 }
             }
-            Some(Timer::Connected(epoch)) if self.phase == Phase::Connecting => {
-                if epoch == self.epoch {
-                    let cause = format!("no connection within {CONNECT:?}");
-                    self.down(StorageError::Unavailable(cause));
-                }
-            }
             Some(Timer::Look) => self.looking = false,
             Some(Timer::Flush) => self.end_flushes(),
-            Some(Timer::Connected(_)) | None => {}
+            None => {}
         }
     }
 

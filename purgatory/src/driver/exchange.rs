@@ -19,7 +19,6 @@ use crate::update::Update;
 /// A request that has come to its end.
 pub(super) struct Done {
     circuit: Weak<LockedCircuit>,
-    epoch: u64,
     is_load: bool,
     result: Result<(Stored, Linger), StorageError>,
 }
@@ -49,23 +48,20 @@ impl Driver {
             common: Arc::clone(&self.common),
             name: circuit.name().clone(),
         };
-        let (circuit, epoch) = (Arc::downgrade(circuit), self.epoch);
+        let circuit = Arc::downgrade(circuit);
         let is_load = matches!(request, Request::Load);
         let window = Arc::clone(&self.window);
         self.requests.spawn(async move {
             let _place = window.acquire().await;
             let result = exchange.perform(request).await;
-            Done { circuit, epoch, is_load, result }
+            Done { circuit, is_load, result }
         });
     }
 
     pub(super) fn done(&mut self, done: Result<Done, JoinError>) {
         let done = match done {
-            Ok(done) if done.epoch == self.epoch && self.is_up() => done,
-            Err(error) if error.is_panic() => {
-                return self.down(panicked());
-            }
-            Ok(_) | Err(_) => return,
+            Ok(done) => done,
+            Err(error) => return self.broken(&error),
         };
         let circuit = done.circuit.upgrade();
         let first = done.is_load && circuit.as_ref().is_none_or(|circuit| !circuit.is_synced());
@@ -93,10 +89,6 @@ impl Driver {
         self.synced(usize::from(first));
         self.end_flushes();
     }
-}
-
-pub(super) fn panicked() -> StorageError {
-    StorageError::Unavailable("the storage panicked".to_owned())
 }
 
 impl Exchange {

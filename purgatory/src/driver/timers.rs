@@ -30,8 +30,6 @@ pub(super) enum Timer {
     Linger(Weak<LockedCircuit>),
     /// Calls have waited long enough.
     Wait(Weak<LockedCircuit>, Wait),
-    /// A connection, this one, has had time enough to begin.
-    Connected(u64),
 }
 
 impl Timers {

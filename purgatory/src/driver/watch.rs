@@ -2,9 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time;
 
 use crate::locked::FleetLink;
-use crate::storage::{Versioned, Watch, Watcher};
+use crate::storage::{StorageError, Versioned, Watch, Watcher};
 
 /// One connection, as its watcher tells of it. The flags publish nothing but themselves.
 #[derive(Debug, Default)]
@@ -23,9 +26,21 @@ pub(super) struct News {
     pub(super) announced: bool,
 }
 
+/// How long a connection may take to begin.
+const CONNECT: Duration = Duration::from_secs(5);
+
 impl Watched {
     pub(super) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Ends when the connection has taken too long to begin.
+    pub(super) async fn is_late(&self) -> StorageError {
+        time::sleep(CONNECT).await;
+        if self.is_ready() {
+            std::future::pending::<()>().await;
+        }
+        StorageError::Unavailable(format!("no connection within {CONNECT:?}"))
     }
 
     pub(super) fn take(&self) -> News {

@@ -1,0 +1,107 @@
+//! How a driver comes to a connection, and to the next. On tokio's paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
+use purgatory::{CircuitBreaker, StorageOptions};
+use tokio::time::{Instant, sleep};
+
+use crate::{Shared, breaker, in_sync, millis};
+
+/// How long a connection may take to begin.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The first wait after the storage went down.
+const FIRST_BACKOFF: Duration = millis(20);
+
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// When the driver tried to connect.
+type Attempts = Arc<Mutex<Vec<Instant>>>;
+
+/// A process, of which each attempt to connect, from the first on, has that fault.
+fn process(
+    shared: &Shared,
+    fault: impl Fn(usize) -> Fault + Send + Sync + 'static,
+) -> (CircuitBreaker, Attempts) {
+    let attempts = Attempts::default();
+    let noted = Arc::clone(&attempts);
+    let faults = move |operation: &Operation<'_>| {
+        if operation.kind != OperationKind::Watch {
+            return Fault::None;
+        }
+        let mut attempts = noted.lock().unwrap();
+        attempts.push(Instant::now());
+        fault(attempts.len())
+    };
+    let builder = shared.faulty(StorageOptions::new().max_backoff(MAX_BACKOFF), faults);
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    (breaker(&factory), attempts)
+}
+
+fn refused() -> StorageError {
+    StorageError::Unavailable("test".to_owned())
+}
+
+/// The time between each attempt and the next.
+fn gaps(attempts: &Attempts) -> Vec<Duration> {
+    attempts.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// Waits are drawn, so that those who lost a storage together do not come back together.
+fn is_drawn_from(wait: Duration, backoff: Duration) -> bool {
+    // The runtime counts in milliseconds.
+    (backoff / 2..=backoff + millis(1)).contains(&wait)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_may_take_its_time() {
+    let shared = Shared::new();
+    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+        // So that the time of one is not that of the next.
+        1 => Fault::Error(refused()),
+        _ => Fault::Delay(CONNECT - millis(1)),
+    });
+    sleep(CONNECT * 2).await;
+    assert_eq!((in_sync(&breaker), attempts.lock().unwrap().len()), (true, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_begin_is_given_up() {
+    let shared = Shared::new();
+    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+        1 | 2 => Fault::Hang,
+        _ => Fault::None,
+    });
+    sleep(CONNECT * 3).await;
+    let gaps = gaps(&attempts);
+    assert!(is_drawn_from(gaps[0] - CONNECT, FIRST_BACKOFF), "{gaps:?}");
+    assert!(is_drawn_from(gaps[1] - CONNECT, FIRST_BACKOFF * 2), "{gaps:?}");
+    assert_eq!((in_sync(&breaker), gaps.len()), (true, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_double_until_a_connection_has_held() {
+    let shared = Shared::new();
+    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+        ..20 => Fault::Error(refused()),
+        _ => Fault::None,
+    });
+    sleep(MAX_BACKOFF * 20).await;
+    let mut backoff = FIRST_BACKOFF;
+    for wait in gaps(&attempts) {
+        assert!(is_drawn_from(wait, backoff), "{wait:?} of {backoff:?}");
+        backoff = (backoff * 2).min(MAX_BACKOFF);
+    }
+    assert!(in_sync(&breaker));
+    // That one has held, and the next does not: those after them wait from the beginning, and go on.
+    for (held, backoff) in [(MAX_BACKOFF, FIRST_BACKOFF), (millis(50), FIRST_BACKOFF * 2)] {
+        sleep(held).await;
+        let lost = Instant::now();
+        shared.storage.disconnect(refused());
+        sleep(MAX_BACKOFF / 10).await;
+        let last = *attempts.lock().unwrap().last().unwrap();
+        assert!(is_drawn_from(last - lost, backoff), "{:?} of {backoff:?}", last - lost);
+    }
+}
