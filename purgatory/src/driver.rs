@@ -56,7 +56,7 @@ struct Driver {
     /// Whether changes arrive by themselves.
     hears: bool,
     /// Grows with every tick.
-    ticks: usize,
+    ticks: u64,
     /// How long to wait for the last handle to go, and whether that is being waited for.
     look: Duration,
     looking: bool,
@@ -104,7 +104,7 @@ impl Driver {
     fn new(storage: Arc<dyn Storage>, link: Arc<FleetLink>, common: Arc<Common>) -> Self {
         let now = Instant::now();
         // So that a fleet that was started as one does not look as one.
-        let ticks = (link.draw() >> 48) as usize;
+        let ticks = link.draw() >> 48;
         Self {
             storage,
             options: link.options(),
@@ -323,10 +323,10 @@ impl Driver {
     /// Looks where news may have been missed.
     fn tick(&mut self) {
         if self.is_up() {
-            let round = (LOOK_AT_ALL.as_nanos() / self.options.poll.as_nanos()).max(1) as usize;
+            let round = (LOOK_AT_ALL.as_nanos() / self.options.poll.as_nanos()).max(1) as u64;
             // Not all at the same time, and each in its turn, whichever others come and go.
             let turns = BuildHasherDefault::<DefaultHasher>::default();
-            let turn = |circuit: &LockedCircuit| turns.hash_one(circuit.name()) as usize % round;
+            let turn = |circuit: &LockedCircuit| turns.hash_one(circuit.name()) >> 32;
             let (hears, ticks) = (self.hears, self.ticks);
             self.look(|circuit| {
                 !hears || (turn(circuit) + ticks) % round == 0 || circuit.is_uneasy()

@@ -1,5 +1,7 @@
 //! Who waits until everything has arrived. On tokio's paused time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
@@ -43,6 +45,30 @@ async fn a_flush_ends_though_failures_go_on() {
         let shared = breaker.snapshot().shared.unwrap();
         assert!(shared.recorded >= u64::from(before), "{before} before, {shared:?}");
     }
+}
+
+/// For five milliseconds after an update.
+#[tokio::test(start_paused = true)]
+async fn what_gathers_is_sent_at_once_by_a_flush_and_by_nothing_else() {
+    let (shared, sent) = (Shared::new(), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&sent);
+    let count = move |operation: &Operation<'_>| {
+        counted.fetch_add(u64::from(operation.kind == OperationKind::Bump), Ordering::Relaxed);
+        Fault::None
+    };
+    let (factory, breaker) = started(shared.faulty(StorageOptions::new(), count));
+    sleep(millis(20)).await;
+    for _ in 0..20 {
+        fail(&breaker);
+        sleep(millis(1)).await;
+    }
+    let updates = sent.load(Ordering::Relaxed);
+    assert!((2..=5).contains(&updates), "{updates}");
+    fail(&breaker);
+    let began = Instant::now();
+    factory.flush_async(SECOND).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(breaker.snapshot().shared.unwrap().recorded, 21);
 }
 
 /// Flushes a circuit that is cut off, and says how many failures have not arrived.

@@ -11,7 +11,7 @@ use purgatory::{
     StorageOptions,
 };
 use purgatory_tests::in_time;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{Shared, TTL, in_sync, millis, on, pass, patient, paused};
 
@@ -54,6 +54,32 @@ async fn what_gathers_when_the_last_handle_goes_arrives() {
         drop(factory);
         sleep(Duration::from_secs(2)).await;
         assert_eq!(recorded(&shared), 2, "removed: {removed}");
+    }
+}
+
+/// Without a poll, and with what nobody wakes it for.
+#[tokio::test(start_paused = true)]
+async fn a_driver_ends_within_a_second_of_the_last_handle() {
+    let day = StorageOptions::new().poll(Duration::from_secs(86_400));
+    for down in [false, true] {
+        let shared = Shared::new();
+        let fault = move |operation: &Operation<'_>| match operation.kind {
+            OperationKind::Watch if down => Fault::Hang,
+            _ => Fault::None,
+        };
+        let (tasks, task) = mpsc::channel();
+        let spawn = move |driver| tasks.send(tokio::spawn(driver)).unwrap();
+        let factory = shared.faulty(day, fault).driver(spawn).build().unwrap();
+        let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
+        // In an outage it would be kept for the storage.
+        fail(&breaker);
+        sleep(Duration::from_secs(6)).await;
+        drop(factory);
+        sleep(Duration::from_secs(6)).await;
+        let task = task.recv().unwrap();
+        assert!(!task.is_finished(), "down: {down}");
+        drop(breaker);
+        timeout(Duration::from_secs(2), task).await.unwrap().unwrap();
     }
 }
 
