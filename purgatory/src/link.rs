@@ -99,7 +99,7 @@ impl<C> Link<C> {
             return drawn;
         }
         // A fork goes on from where its parent is, and so do its siblings.
-        Random::new(drawn ^ u64::from(here) << 32).draw()
+        Random::new(drawn.wrapping_add(u64::from(here) << 32)).draw()
     }
 
     /// A new circuit. Given back, there is nobody to read of it.
@@ -260,5 +260,28 @@ mod tests {
         let circuit = Arc::new(());
         assert!(link.join(Name::new("new").unwrap(), &circuit).is_some());
         assert_eq!(Arc::weak_count(&circuit), 0);
+        // Until there is one again.
+        link.attend();
+        assert!(link.join(Name::new("new").unwrap(), &circuit).is_none());
+    }
+
+    #[test]
+    fn names_of_circuits_that_are_gone_are_forgotten() {
+        let link = link();
+        let circuit = Arc::new(());
+        link.join(Name::new("new").unwrap(), &circuit);
+        drop((circuit, link.take_news()));
+        assert!(link.all().is_empty());
+        assert!(sync::lock(&link.lists).known.is_empty());
+    }
+
+    #[test]
+    fn forks_draw_other_numbers_than_their_parent_and_each_other() {
+        let (link, mut fork) = (link(), link());
+        fork.born_in = 0;
+        let (parent, child) = (link.draw(), fork.draw());
+        assert_eq!(parent, 1, "the seed says what is drawn");
+        assert_ne!(child, parent);
+        assert_ne!(child, Random::new(1).draw(), "of every process another number");
     }
 }

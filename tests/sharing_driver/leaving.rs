@@ -11,7 +11,7 @@ use purgatory::{
     StorageOptions,
 };
 use purgatory_tests::in_time;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Shared, TTL, in_sync, millis, on, pass, patient, paused};
 
@@ -80,6 +80,30 @@ async fn a_driver_ends_within_a_second_of_the_last_handle() {
         assert!(!task.is_finished(), "down: {down}");
         drop(breaker);
         timeout(Duration::from_secs(2), task).await.unwrap().unwrap();
+    }
+}
+
+/// And none, if it is down.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_has_a_tenth_of_a_second_to_arrive() {
+    for (hangs, time) in [(OperationKind::Bump, 100), (OperationKind::Watch, 0)] {
+        let shared = Shared::new();
+        let fault = move |operation: &Operation<'_>| match operation.kind {
+            kind if kind == hangs => Fault::Hang,
+            _ => Fault::None,
+        };
+        let (tasks, task) = mpsc::channel();
+        let spawn = move |driver| tasks.send(tokio::spawn(driver)).unwrap();
+        let builder = shared.faulty(patient(Consistency::Mirror), fault);
+        let factory = builder.driver(spawn).build().unwrap();
+        let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
+        fail(&breaker);
+        // Up, or between two attempts to connect.
+        sleep(millis(5005)).await;
+        drop((factory, breaker));
+        let began = Instant::now();
+        timeout(Duration::from_secs(2), task.recv().unwrap()).await.unwrap().unwrap();
+        assert_eq!(began.elapsed(), millis(time), "{hangs:?}");
     }
 }
 
