@@ -3,6 +3,8 @@
 
 #[path = "sharing_driver/connecting.rs"]
 mod connecting;
+#[path = "sharing_driver/contending.rs"]
+mod contending;
 #[path = "sharing_driver/endings.rs"]
 mod endings;
 #[path = "sharing_driver/flushes.rs"]

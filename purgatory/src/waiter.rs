@@ -94,3 +94,19 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leave_that_came_too_late_is_returned() {
+        let ticket = Ticket { generation: 3, probe: None };
+        let (waiter, mut waiting) = Waiter::new();
+        assert!(waiter.tell(Verdict::Granted(ticket)));
+        assert_eq!(waiting.give_up(), Some(ticket));
+        let (waiter, mut waiting) = Waiter::new();
+        assert_eq!(waiting.give_up(), None);
+        assert!(!waiter.tell(Verdict::Granted(ticket)), "nobody waits");
+    }
+}

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
-use purgatory::{CircuitBreaker, StorageOptions};
+use purgatory::{CircuitBreaker, Consistency, Event, StorageOptions};
+use purgatory_tests::Log;
 use tokio::time::{Instant, sleep};
 
-use crate::{Shared, breaker, in_sync, millis};
+use crate::{Shared, breaker, in_sync, millis, patient};
 
 /// How long a connection may take to begin.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -79,6 +80,26 @@ async fn a_connection_that_does_not_begin_is_given_up() {
     assert!(is_drawn_from(gaps[0] - CONNECT, FIRST_BACKOFF), "{gaps:?}");
     assert!(is_drawn_from(gaps[1] - CONNECT, FIRST_BACKOFF * 2), "{gaps:?}");
     assert_eq!((in_sync(&breaker), gaps.len()), (true, 2));
+}
+
+/// Each once, though some are read again meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_storage_is_up_when_every_circuit_has_been_read() {
+    let (shared, log) = (Shared::new(), Log::default());
+    let faults = |operation: &Operation<'_>| match (operation.kind, operation.circuit) {
+        (OperationKind::Load, "slow") => Fault::Delay(Duration::from_secs(70)),
+        _ => Fault::None,
+    };
+    let builder = shared.faulty(patient(Consistency::Mirror), faults).listener(log.clone());
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    let slow = factory.get_breaker("slow").unwrap();
+    let other = factory.get_breaker("other").unwrap();
+    let is_up = || log.take().iter().any(|event| matches!(event, Event::StorageUp { .. }));
+    // Twice as long as it takes until a circuit has its turn to be read again.
+    sleep(Duration::from_secs(65)).await;
+    assert_eq!((in_sync(&other), in_sync(&slow), is_up()), (true, false, false));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((in_sync(&slow), is_up()), (true, true));
 }
 
 #[tokio::test(start_paused = true)]

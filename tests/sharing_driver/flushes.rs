@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
-use purgatory::{CircuitBreaker, CircuitBreakerFactory, Config, FactoryBuilder, StorageOptions};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Config, Consistency, FactoryBuilder, StorageOptions,
+};
 use tokio::time::{Instant, sleep};
 
-use crate::{Shared, TTL, millis};
+use crate::{Shared, TTL, millis, patient};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,6 +71,19 @@ async fn what_gathers_is_sent_at_once_by_a_flush_and_by_nothing_else() {
     factory.flush_async(SECOND).await.unwrap();
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(breaker.snapshot().shared.unwrap().recorded, 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_takes_no_longer_than_it_may() {
+    let hangs = |operation: &Operation<'_>| match operation.kind {
+        OperationKind::Bump => Fault::Hang,
+        _ => Fault::None,
+    };
+    let (factory, breaker) = started(Shared::new().faulty(patient(Consistency::Mirror), hangs));
+    fail(&breaker);
+    let began = Instant::now();
+    assert_eq!(factory.flush_async(SECOND / 4).await.unwrap_err().failures, 1);
+    assert_eq!(began.elapsed(), SECOND / 4);
 }
 
 /// Flushes a circuit that is cut off, and says how many failures have not arrived.

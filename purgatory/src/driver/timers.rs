@@ -35,8 +35,8 @@ pub(super) enum Timer {
 impl Timers {
     /// Returns when that will be.
     pub(super) fn after(&mut self, delay: Duration, timer: Timer) -> Instant {
-        // A century, in place of more than there is.
-        let delay = delay.min(Duration::from_secs(100 * 365 * 24 * 3600));
+        // More than a century, in place of more than there is.
+        let delay = delay.min(Duration::from_secs(u32::MAX.into()));
         self.asked += 1;
         let at = Instant::now() + delay;
         self.timers.insert((at, self.asked), timer);

@@ -38,7 +38,10 @@ fn the_fastest_answer_is_believed() {
 fn what_was_believed_is_forgotten_after_a_minute() {
     let mut clock = OffsetClock::default();
     ask(&mut clock, 0, 2, 1_000_000);
-    ask(&mut clock, 61_000, 10, 1_000_004);
+    // Taken when it had arrived, as this one is.
+    clock.observe(at(59_991), at(60_001), at(1_060_000));
+    assert_eq!(clock.offset().to_store(at(0)), at(1_000_000));
+    clock.observe(at(59_992), at(60_002), at(1_060_001));
     assert_eq!(clock.offset().to_store(at(0)), at(1_000_004));
 }
 
@@ -50,6 +53,26 @@ fn a_step_is_believed_the_third_time() {
         ask(&mut clock, asked, 4, 1_400_000);
         assert_eq!(clock.offset().to_store(at(0)), at(believed));
     }
+}
+
+#[test]
+fn what_two_answers_leave_open_is_no_step() {
+    // Half of both round trips, and the drift.
+    let open = (2 + 4) / 2 + 20;
+    for (apart, believed) in [(open, 0), (open + 1, open + 1)] {
+        let mut clock = OffsetClock::default();
+        ask(&mut clock, 0, 2, 0);
+        (1..4).for_each(|round| ask(&mut clock, round * 10, 4, apart));
+        assert_eq!(clock.offset().to_store(at(0)), at(believed), "{apart} ms apart");
+    }
+}
+
+#[test]
+fn of_answers_that_took_the_same_time_the_last_is_believed() {
+    let mut clock = OffsetClock::default();
+    ask(&mut clock, 0, 2, 1_000_000);
+    ask(&mut clock, 1_000, 2, 1_000_004);
+    assert_eq!(clock.offset().to_store(at(0)), at(1_000_004));
 }
 
 #[test]
