@@ -9,6 +9,8 @@ mod contending;
 mod endings;
 #[path = "sharing_driver/flushes.rs"]
 mod flushes;
+#[path = "sharing_driver/hearing.rs"]
+mod hearing;
 #[path = "sharing_driver/joining.rs"]
 mod joining;
 #[path = "sharing_driver/leaving.rs"]

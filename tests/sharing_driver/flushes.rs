@@ -73,6 +73,23 @@ async fn what_gathers_is_sent_at_once_by_a_flush_and_by_nothing_else() {
     assert_eq!(breaker.snapshot().shared.unwrap().recorded, 21);
 }
 
+/// At the same time.
+#[tokio::test(start_paused = true)]
+async fn what_gathers_of_several_circuits_arrives() {
+    let shared = Shared::new();
+    let (factory, one) = started(shared.builder(StorageOptions::new()));
+    let all = [one, factory.get_breaker("another").unwrap(), factory.get_breaker("third").unwrap()];
+    sleep(millis(20)).await;
+    for _ in 0..2 {
+        all.iter().for_each(fail);
+        sleep(millis(1)).await;
+    }
+    sleep(millis(20)).await;
+    for breaker in &all {
+        assert_eq!(breaker.snapshot().shared.unwrap().recorded, 2, "{}", breaker.name());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flush_takes_no_longer_than_it_may() {
     let hangs = |operation: &Operation<'_>| match operation.kind {

@@ -1,0 +1,143 @@
+//! What a driver hears of a storage, and tells of it. On tokio's paused time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use purgatory::storage::{
+    Fault, Operation, OperationKind, Storage, StorageError, StorageFuture, Stored, Swap, Versioned,
+    Watcher, Watching, Write,
+};
+use purgatory::{
+    CircuitBreaker, CircuitBreakerFactory, Config, Event, FactoryBuilder, MemoryStorage, State,
+    StorageOptions,
+};
+use purgatory_tests::Log;
+use tokio::time::sleep;
+
+use crate::{Shared, TTL, millis};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A storage whose watchers anybody may call.
+#[derive(Clone)]
+struct Overheard {
+    storage: MemoryStorage,
+    watchers: Arc<Mutex<Vec<Watcher>>>,
+    loads: Arc<AtomicU64>,
+}
+
+impl Storage for Overheard {
+    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        self.storage.load(circuit)
+    }
+
+    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
+        self.storage.compare_and_set(write)
+    }
+
+    fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
+        self.watchers.lock().unwrap().push(watcher.clone());
+        self.storage.watch(watcher)
+    }
+}
+
+impl Overheard {
+    fn new(shared: &Shared) -> Self {
+        let storage = shared.storage.clone();
+        Self { storage, watchers: Arc::default(), loads: Arc::default() }
+    }
+
+    fn watcher(&self, of: usize) -> Watcher {
+        self.watchers.lock().unwrap()[of].clone()
+    }
+
+    /// How often the record is read in ten seconds.
+    async fn loads(&self) -> u64 {
+        let before = self.loads.load(Ordering::Relaxed);
+        sleep(SECOND * 10).await;
+        self.loads.load(Ordering::Relaxed) - before
+    }
+}
+
+async fn started(builder: FactoryBuilder) -> (CircuitBreaker, Log) {
+    let log = Log::default();
+    let builder = builder.driver(|driver| drop(tokio::spawn(driver))).listener(log.clone());
+    let config = Config::new().threshold(3).ttl(TTL);
+    let breaker = builder.build().unwrap().get_breaker_with("driven", config).unwrap();
+    sleep(millis(20)).await;
+    log.take();
+    (breaker, log)
+}
+
+fn fail(breaker: &CircuitBreaker) {
+    breaker.acquire().unwrap().failure();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_announced_is_asked_for() {
+    let shared = Shared::new();
+    let storage = Overheard::new(&shared);
+    let builder = CircuitBreakerFactory::builder().clock(shared.clock.clone());
+    let (_breaker, log) = started(builder.storage(storage.clone())).await;
+    // It has its turn every half minute.
+    assert!(storage.loads().await <= 1);
+    storage.watcher(0).unannounced("no right to");
+    assert!((9..=11).contains(&storage.loads().await));
+    let told = log.take();
+    let [Event::StorageRefused { circuit: None, cause, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*cause, StorageError::Refused("no right to".to_owned()));
+    storage.watcher(0).ready();
+    // And once, as changes may have been missed.
+    assert!((1..=2).contains(&storage.loads().await));
+    assert!(storage.loads().await <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_ended_is_not_heard() {
+    let shared = Shared::new();
+    let storage = Overheard::new(&shared);
+    let builder = CircuitBreakerFactory::builder().clock(shared.clock.clone());
+    let (breaker, _) = started(builder.storage(storage.clone())).await;
+    shared.storage.disconnect(StorageError::Unavailable("test".to_owned()));
+    sleep(SECOND).await;
+    let open = b"1 O 7 30000000 30000000 0 3:30000000:1:1:30000000 0 - 1:1".to_vec();
+    let open = Versioned { version: u64::MAX / 2, bytes: open };
+    for (connection, state) in [(0, State::Closed), (1, State::Open)] {
+        storage.watcher(connection).changed("driven", open.clone());
+        assert_eq!(breaker.state(), state, "connection {connection}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_of_an_outage_is_told_after_it() {
+    for (tripped, told) in [(false, (2, 0)), (true, (0, 2))] {
+        let (shared, down) = (Shared::new(), Arc::new(AtomicBool::new(false)));
+        let fault = {
+            let down = Arc::clone(&down);
+            move |operation: &Operation<'_>| match operation.kind {
+                OperationKind::Watch if down.load(Ordering::Relaxed) => Fault::Hang,
+                _ => Fault::None,
+            }
+        };
+        let (here, log) = started(shared.faulty(StorageOptions::new(), fault)).await;
+        let (there, _) = started(shared.builder(StorageOptions::new())).await;
+        down.store(true, Ordering::Relaxed);
+        shared.storage.disconnect(StorageError::Unavailable("test".to_owned()));
+        sleep(SECOND).await;
+        (0..2).for_each(|_| fail(&here));
+        if tripped {
+            (0..3).for_each(|_| fail(&there));
+        }
+        down.store(false, Ordering::Relaxed);
+        sleep(SECOND * 10).await;
+        let ups = log.take().into_iter().filter_map(|event| match event {
+            Event::StorageUp { merged, discarded, .. } => Some((merged, discarded)),
+            _ => None,
+        });
+        assert_eq!(ups.collect::<Vec<_>>(), [told], "tripped: {tripped}");
+    }
+}
