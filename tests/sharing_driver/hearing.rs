@@ -80,7 +80,7 @@ async fn what_is_not_announced_is_asked_for() {
     let shared = Shared::new();
     let storage = Overheard::new(&shared);
     let builder = CircuitBreakerFactory::builder().clock(shared.clock.clone());
-    let (_breaker, log) = started(builder.storage(storage.clone())).await;
+    let (breaker, log) = started(builder.storage(storage.clone())).await;
     // It has its turn every half minute.
     assert!(storage.loads().await <= 1);
     storage.watcher(0).unannounced("no right to");
@@ -94,6 +94,9 @@ async fn what_is_not_announced_is_asked_for() {
     // And once, as changes may have been missed.
     assert!((1..=2).contains(&storage.loads().await));
     assert!(storage.loads().await <= 1);
+    // Of what is open, news are not waited for.
+    (0..3).for_each(|_| fail(&breaker));
+    assert!((9..=11).contains(&storage.loads().await));
 }
 
 #[tokio::test(start_paused = true)]

@@ -164,6 +164,34 @@ impl Storage for Counted {
 
 /// They may be others the next time.
 #[test]
+fn options_are_taken_up_to_their_bounds() {
+    type Set = fn(StorageOptions, Duration) -> StorageOptions;
+    let options: [(&str, Set, &str, u64); 5] = [
+        ("operation_timeout", StorageOptions::operation_timeout, "a day", 1),
+        ("probe_wait", StorageOptions::probe_wait, "a day", 1),
+        ("max_backoff", StorageOptions::max_backoff, "a day", 1),
+        ("poll", StorageOptions::poll, "a day", 1),
+        ("expiry", StorageOptions::expiry, "366 days", 366),
+    ];
+    let nano = Duration::from_nanos(1);
+    for (name, set, limit, days) in options {
+        let build = |time| {
+            let storage = MemoryStorage::new().with_options(set(StorageOptions::new(), time));
+            CircuitBreakerFactory::builder().storage(storage).driver(drop).build()
+        };
+        let longest = Duration::from_secs(days * 86_400);
+        for time in [nano, longest] {
+            build(time).unwrap();
+        }
+        for time in [Duration::ZERO, longest + nano, Duration::MAX] {
+            let error = build(time).unwrap_err();
+            let rule = format!("{name} must be more than zero and at most {limit}");
+            assert_eq!(error.to_string(), format!("{rule}, not {time:?}"));
+        }
+    }
+}
+
+#[test]
 fn the_options_that_are_used_are_those_that_were_checked() {
     let asked = Arc::new(AtomicUsize::new(0));
     let storage = Counted(MemoryStorage::new(), Arc::clone(&asked));
