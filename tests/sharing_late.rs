@@ -75,6 +75,44 @@ async fn a_call_that_asks_has_a_deadline_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leave_that_nobody_takes_is_given_back() {
+    let clock = ManualClock::new();
+    let [here, there] = late(OperationKind::Watch, 0, StorageOptions::new(), &clock);
+    pause(20).await;
+    (0..2).for_each(|_| here.acquire().unwrap().failure());
+    pause(20).await;
+    clock.advance(TTL + Duration::from_millis(1));
+    let mut asking = Box::pin(here.acquire_async());
+    assert!(poll_once(asking.as_mut()).is_pending());
+    // It has leave, and has not seen that.
+    pause(20).await;
+    assert_eq!(there.acquire_async().await.unwrap_err().reason(), Reason::ProbesBusy);
+    drop(asking);
+    pause(20).await;
+    assert!(there.acquire_async().await.unwrap().is_probe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_place_has_gone_to_another_is_late() {
+    let clock = ManualClock::new();
+    let [here, there] = late(OperationKind::Watch, 0, StorageOptions::new(), &clock);
+    pause(20).await;
+    (0..2).for_each(|_| here.acquire().unwrap().failure());
+    pause(20).await;
+    clock.advance(TTL + Duration::from_millis(1));
+    let late = here.acquire_async().await.unwrap();
+    clock.advance(TTL + Duration::from_millis(1));
+    let probe = there.acquire_async().await.unwrap();
+    late.success();
+    pause(20).await;
+    assert_eq!([here.state(), there.state()], [State::HalfOpen; 2]);
+    assert_eq!([here.snapshot().late, there.snapshot().late], [1, 0]);
+    probe.success();
+    pause(20).await;
+    assert_eq!([here.state(), there.state()], [State::Closed; 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reading_that_a_push_overtakes_is_not_followed() {
     let options = StorageOptions::new().consistency(Consistency::Strict);
     let [here, there] = late(OperationKind::Load, 50, options, &ManualClock::new());
