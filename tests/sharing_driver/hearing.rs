@@ -116,6 +116,46 @@ async fn a_connection_that_has_ended_is_not_heard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_of_the_memory_that_was_dropped_hears_nothing() {
+    let shared = Shared::new();
+    let (breaker, _) = started(shared.builder(StorageOptions::new())).await;
+    let heard = Arc::new(AtomicU64::new(0));
+    let watcher = {
+        let heard = Arc::clone(&heard);
+        let hear = move |_: &str, _| {
+            heard.fetch_add(1, Ordering::Relaxed);
+        };
+        Watcher::of(|| (), hear)
+    };
+    let storage = shared.storage.clone();
+    let watching = tokio::spawn(async move { storage.watch(watcher).unwrap().await });
+    sleep(millis(20)).await;
+    (0..3).for_each(|_| fail(&breaker));
+    sleep(millis(20)).await;
+    let before = heard.load(Ordering::Relaxed);
+    assert!(before >= 1);
+    watching.abort();
+    sleep(millis(20)).await;
+    breaker.reset();
+    sleep(millis(20)).await;
+    assert_eq!(heard.load(Ordering::Relaxed), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_has_its_number() {
+    let numbers = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&numbers);
+    let storage = MemoryStorage::new().with_faults(move |operation| {
+        noted.lock().unwrap().push(operation.number);
+        Fault::None
+    });
+    for _ in 0..3 {
+        storage.load("driven").await.unwrap();
+    }
+    assert_eq!(*numbers.lock().unwrap(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_of_an_outage_is_told_after_it() {
     for (tripped, told) in [(false, (2, 0)), (true, (0, 2))] {
         let (shared, down) = (Shared::new(), Arc::new(AtomicBool::new(false)));
