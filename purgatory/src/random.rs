@@ -17,3 +17,25 @@ impl Random {
         z ^ (z >> 31)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the authors' own code in C draws them.
+    #[test]
+    fn it_draws_what_splitmix64_draws() {
+        let mut random = Random::new(1_234_567);
+        let drawn = [(); 5].map(|()| random.draw());
+        assert_eq!(
+            drawn,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423,
+                4_593_380_528_125_082_431,
+                16_408_922_859_458_223_821,
+            ]
+        );
+    }
+}
