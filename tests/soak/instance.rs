@@ -64,12 +64,17 @@ fn add(count: &AtomicU64) {
 }
 
 impl Instance {
-    pub(crate) fn new(number: usize, server: &Server, journal: &Arc<Journal>) -> Arc<Self> {
+    pub(crate) fn new(
+        number: usize,
+        server: &Server,
+        journal: &Arc<Journal>,
+        dice: Dice,
+    ) -> Arc<Self> {
         let proxy = Proxy::start(server.port());
         let storage = RedisStorage::builder(proxy.url()).build().unwrap();
         let recorder = Arc::new(Recorder::new(number, Arc::clone(journal)));
-        let (panicker, meddler) = (Arc::new(Panicker::default()), Arc::new(Meddler::new(number)));
-        let staller = Arc::new(Staller::default());
+        let (panicker, staller) = (Arc::new(Panicker::default()), Arc::new(Staller::default()));
+        let meddler = Arc::new(Meddler::new(number, dice));
         let (panics, meddles, records) = (panicker.clone(), meddler.clone(), recorder.clone());
         let stalls = Arc::clone(&staller);
         let factory = CircuitBreakerFactory::builder()

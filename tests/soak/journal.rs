@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use purgatory::Event;
@@ -14,6 +16,9 @@ const EVENTS: usize = 200;
 
 /// So many complaints are enough.
 const MANY: usize = 20;
+
+/// For how long it can be that nothing happens, also in a pause.
+const STILL: Duration = Duration::from_secs(120);
 
 /// What happened, for those who have to find out why.
 pub(crate) struct Journal {
@@ -88,14 +93,14 @@ impl Journal {
         if self.lists().complaints.is_empty() {
             return;
         }
-        panic!("{}", self.tell());
+        panic!("see the complaints");
     }
 
     /// Ends the test with this complaint.
     #[track_caller]
     pub(crate) fn fail(&self, text: String) -> ! {
         self.complain(text);
-        panic!("{}", self.tell());
+        panic!("see the last complaint");
     }
 
     /// Does something, and complains at once if it panics: what else is wrong may come of that.
@@ -123,5 +128,46 @@ impl Journal {
         }
         let _ = write!(text, "seed {}", self.seed);
         text
+    }
+}
+
+/// Prints what happened if the test panics, and ends it if nothing happens any more.
+pub(crate) struct Witness {
+    journal: Arc<Journal>,
+    watch: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Witness {
+    pub(crate) fn new(journal: &Arc<Journal>) -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        let watched = Arc::clone(journal);
+        let watch = move || {
+            let mut told = 0;
+            while ended.recv_timeout(STILL) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if told == watched.told() {
+                    eprintln!("{}\nnothing has happened for {STILL:?}", watched.tell());
+                    process::exit(1);
+                }
+                told = watched.told();
+            }
+        };
+        Self { journal: Arc::clone(journal), watch: Some((end, thread::spawn(watch))) }
+    }
+
+    /// From now on nothing has to happen.
+    pub(crate) fn rest(&mut self) {
+        if let Some((end, watch)) = self.watch.take() {
+            drop(end);
+            let _ = watch.join();
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}", self.journal.tell());
+        }
+        self.rest();
     }
 }

@@ -83,9 +83,9 @@ thread_local! {
 }
 
 impl Meddler {
-    pub(crate) fn new(instance: usize) -> Self {
-        let dice = Mutex::new(Dice::new(instance as u64));
-        Self { instance, world: OnceLock::new(), dice, meddled: AtomicU64::new(0) }
+    pub(crate) fn new(instance: usize, dice: Dice) -> Self {
+        let (dice, meddled) = (Mutex::new(dice), AtomicU64::new(0));
+        Self { instance, world: OnceLock::new(), dice, meddled }
     }
 
     pub(crate) fn learn(&self, world: &Arc<World>) {

@@ -9,6 +9,7 @@ use purgatory::State;
 use crate::circuits::{CIRCUITS, LEASE, LONGEST_TTL};
 use crate::gate::LOOK;
 use crate::instance::{Ending, Instance};
+use crate::latency::Latency;
 use crate::world::World;
 
 /// A ttl that has begun anew with the last failed probe, and is a quarter longer for who is alone; a place that
@@ -19,7 +20,8 @@ const LIMIT: Duration = LEASE.saturating_add(LONGEST_TTL).saturating_add(Duratio
 /// that took.
 pub(crate) fn recover(world: &World) -> Duration {
     world.service.well(true);
-    let began = Instant::now();
+    // Nobody else calls.
+    let (began, unmeasured) = (Instant::now(), Latency::new());
     loop {
         let ill: Vec<_> =
             everything(world).filter(|&(one, circuit)| is_ill(one, circuit)).collect();
@@ -32,8 +34,7 @@ pub(crate) fn recover(world: &World) -> Duration {
             world.journal.fail(format!("not closed after {LIMIT:?}: {ill:#?}"));
         }
         for (one, circuit) in ill {
-            // Not among those that are measured: nobody else calls.
-            if let Some(permit) = one.acquire(circuit, world.latency(false)) {
+            if let Some(permit) = one.acquire(circuit, &unmeasured) {
                 one.end(circuit, permit, Ending::Success);
             }
         }

@@ -10,6 +10,7 @@ use purgatory_tests::servers::{Engine, Server};
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::gate::{LOOK, Phase};
+use crate::journal::Witness;
 use crate::quiet::{self, Times};
 use crate::recovery::recover;
 use crate::resources::{Resources, drivers};
@@ -32,6 +33,12 @@ const TRIES: usize = 4;
 /// So many rounds have to have met what is rare.
 const SOME: u64 = 3;
 
+/// So many, faults of every kind.
+const MANY: u64 = 60;
+
+/// How many kinds of faults there are.
+const KINDS: usize = 15;
+
 /// What 999 of 1000 calls may take: what callers of a busy machine would not forgive. See `latency`.
 const SLOW: Duration = Duration::from_millis(100);
 
@@ -44,7 +51,8 @@ struct Report {
     strict: u64,
     /// Places of circuits that are not shared, which were taken to see whether they are free.
     places: u64,
-    ledger: u64,
+    /// Failures of circuits that only fail, which all came to be stored.
+    stored: u64,
     back: Duration,
     agree: Duration,
     recover: Duration,
@@ -56,7 +64,8 @@ pub(crate) fn run(seed: u64, time: Duration) {
     let server = Server::start(Engine::Redis);
     let before = Resources::now();
     let mut dice = Dice::new(seed);
-    let world = World::new(server, seed);
+    let world = World::new(server, seed, &mut dice);
+    let mut witness = Witness::new(&world.journal);
     let workers: Vec<_> = (0..WORKERS).map(|_| worker::start(&world, dice.fork())).collect();
     let tasks = tasks::start(&world, &mut dice);
 
@@ -73,6 +82,7 @@ pub(crate) fn run(seed: u64, time: Duration) {
 
     let World { instances, server: _server, journal, .. } = alone(world);
     drop(instances);
+    witness.rest();
     let ended = Instant::now();
     loop {
         let now = Resources::now();
@@ -133,7 +143,7 @@ fn round(world: &Arc<World>, dice: &mut Dice, left: Duration, report: &mut Repor
             break;
         }
     }
-    report.ledger += quiet::check_ledger(world);
+    report.stored += quiet::check_ledger(world);
     report.recover = report.recover.max(recover(world));
     report.lossy += u64::from(world.lossy.load(Ordering::SeqCst));
     report.rounds += 1;
@@ -163,20 +173,17 @@ fn pause(world: &World, report: &mut Report) {
 }
 
 fn tell(world: &World, report: &Report) {
-    let sum = |count: fn(&crate::instance::Instance) -> u64| {
-        world.instances.iter().map(|one| count(one)).sum::<u64>()
-    };
-    let Report { rounds, lossy, strict, places, ledger, back, agree, recover, .. } = report;
+    let Report { rounds, lossy, strict, places, stored, back, agree, recover, .. } = report;
     println!("{rounds} rounds, {lossy} with losses, {strict} with a look at the places of probes");
     println!("{places} places of circuits that are not shared were free");
     println!(
         "{} operations, {} events, {} changes, {} trips, {} panics and {} meddlings of listeners",
         world.operations.load(Ordering::SeqCst),
         world.journal.told(),
-        sum(|one| one.recorder.changes()),
-        sum(|one| one.recorder.trips()),
-        sum(|one| one.panicker.thrown()),
-        sum(|one| one.meddler.meddled()),
+        world.sum(|one| one.recorder.changes()),
+        world.sum(|one| one.recorder.trips()),
+        world.sum(|one| one.panicker.thrown()),
+        world.sum(|one| one.meddler.meddled()),
     );
     let dropped: u64 = world
         .instances
@@ -184,8 +191,8 @@ fn tell(world: &World, report: &Report) {
         .flat_map(|one| one.factory.snapshot())
         .map(|now| now.events_dropped)
         .sum();
-    println!("{dropped} events dropped, {ledger} failures in the ledgers");
-    println!("storage down {} times, up {}", world.downs(), sum(|one| one.recorder.ups()));
+    println!("{dropped} events dropped, {stored} failures of the ledgers stored");
+    println!("storage down {} times, up {}", world.downs(), world.sum(|one| one.recorder.ups()));
     println!("faults: {:?}", world.journal.kinds());
     println!("back after {back:?}, agreed after {agree:?}, recovered after {recover:?} at most");
     for (what, tasks) in [("threads", false), ("tasks", true)] {
@@ -205,9 +212,23 @@ fn judge(world: &World, report: &Report) {
     if most > SLOW {
         world.journal.complain(format!("99.9 % of the calls took up to {most:?}"));
     }
-    if report.rounds >= SOME && (report.strict == 0 || report.places == 0) {
-        let Report { strict, places, .. } = report;
-        world.journal.complain(format!("{strict} looks at the places of probes, {places} taken"));
+    let happened = [
+        ("looks at the places of probes", report.strict),
+        ("places of probes that were free", report.places),
+        ("failures of the ledgers that were stored", report.stored),
+        ("panics of listeners", world.sum(|one| one.panicker.thrown())),
+        ("meddlings of listeners", world.sum(|one| one.meddler.meddled())),
+        ("storages that went down", world.downs()),
+        ("storages that came back", world.sum(|one| one.recorder.ups())),
+    ];
+    for (what, _) in happened.iter().filter(|(_, times)| report.rounds >= SOME && *times == 0) {
+        world.journal.complain(format!("no {what}"));
+    }
+    let kinds = world.journal.kinds();
+    if report.rounds >= MANY && kinds.len() != KINDS {
+        world
+            .journal
+            .complain(format!("{KINDS} kinds of faults there are, and these were: {kinds:?}"));
     }
     // What is made at the beginning is kept: connections, and the tables of the allocator.
     let warm = report.resources.len().div_ceil(5);
@@ -215,9 +236,7 @@ fn judge(world: &World, report: &Report) {
     if last.resident_kib > warm.resident_kib + GROWTH_KIB {
         world.journal.complain(format!("{warm:?} when warm, {last:?} at the end"));
     }
-    if world.journal.kinds().is_empty()
-        || world.instances.iter().any(|one| one.recorder.trips() == 0)
-    {
+    if kinds.is_empty() || world.instances.iter().any(|one| one.recorder.trips() == 0) {
         world.journal.complain("nothing happened".to_owned());
     }
     world.journal.check();

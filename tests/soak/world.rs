@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use purgatory_tests::servers::Server;
 
 use crate::circuits::Popularity;
+use crate::dice::Dice;
 use crate::gate::{Gate, Phase};
 use crate::instance::Instance;
 use crate::journal::Journal;
@@ -32,9 +33,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(server: Server, seed: u64) -> Arc<Self> {
+    pub(crate) fn new(server: Server, seed: u64, dice: &mut Dice) -> Arc<Self> {
         let journal = Arc::new(Journal::new(seed));
-        let instance = |number| Instance::new(number, &server, &journal);
+        let instance = |number| Instance::new(number, &server, &journal, dice.fork());
         let instances: Vec<_> = (0..INSTANCES).map(instance).collect();
         let world = Arc::new(Self {
             instances,
@@ -73,8 +74,13 @@ impl World {
         self.task_latency(self.gate.phase() == Phase::Faults)
     }
 
+    /// Of all instances.
+    pub(crate) fn sum(&self, count: impl Fn(&Instance) -> u64) -> u64 {
+        self.instances.iter().map(|instance| count(instance)).sum()
+    }
+
     pub(crate) fn downs(&self) -> u64 {
-        self.instances.iter().map(|instance| instance.recorder.downs()).sum()
+        self.sum(|instance| instance.recorder.downs())
     }
 
     pub(crate) fn did(&self, operations: u64) {
