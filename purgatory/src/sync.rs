@@ -48,8 +48,11 @@ mod modelled {
     ///
     /// loom 0.7 explores too little around a plain load (tokio-rs/loom#166, #392), and sees no stale
     /// reads around an exchange: the models run in both modes.
-    static EXCHANGES: LazyLock<bool> =
-        LazyLock::new(|| env::var_os("PURGATORY_LOOM_EXCHANGES").is_some());
+    static EXCHANGES: LazyLock<bool> = LazyLock::new(|| {
+        let exchanges = env::var_os("PURGATORY_LOOM_EXCHANGES").is_some();
+        println!("loads are {}", if exchanges { "exchanges" } else { "plain" });
+        exchanges
+    });
 
     /// loom's atomic, with loads in one of two modes.
     #[derive(Debug)]
