@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use purgatory::storage::{
-    MemoryStorage, Promise, Storage, StorageFuture, Stored, Swap, Write, contract, contract_between,
+    MemoryStorage, Promise, Storage, StorageFuture, StorageOptions, Stored, Swap, Write, contract,
+    contract_between,
 };
 
 use self::flaw::Flaw;
@@ -29,6 +30,17 @@ impl Storage for Bare {
             let Swap { applied, stored } = self.0.compare_and_set(write).await?;
             Ok(Swap { applied, stored: Stored { now: None, ..stored } })
         })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_options_of_either_handle_are_looked_at() {
+    let (good, storage) = (MemoryStorage::new(), MemoryStorage::new());
+    let bad = storage.with_options(StorageOptions::new().operation_timeout(Duration::MAX));
+    let (good, bad): (Arc<dyn Storage>, Arc<dyn Storage>) = (Arc::new(good), Arc::new(bad));
+    for (here, there) in [(&good, &bad), (&bad, &good)] {
+        let breach = contract_between(Arc::clone(here), Arc::clone(there)).await.unwrap_err();
+        assert_eq!(breach.promise, Promise::Options);
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
 use tokio::time;
 
 pub use self::fault::{Fault, Operation, OperationKind};
@@ -324,13 +324,9 @@ impl Storage for MemoryStorage {
             };
             watcher.ready();
             loop {
-                match disconnected.recv().await {
-                    Ok(cause) => return cause,
-                    // Only the last of several is kept.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => {
-                        return StorageError::Unavailable("the storage is gone".to_owned());
-                    }
+                // Of several only the last is kept, of which the first attempt says no more.
+                if let Ok(cause) = disconnected.recv().await {
+                    return cause;
                 }
             }
         }))

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time;
 
 use super::breach::{Breach, Promise};
+use crate::error::ConfigError;
 use crate::storage::{Bump, Storage, StorageError, Stored, Swap, Versioned, Write};
 
 /// Two handles of a storage, and circuits that nobody else has.
@@ -57,10 +58,12 @@ impl Bench {
     }
 
     pub(super) fn check_options(&self) -> Result<(), Breach> {
-        self.here.storage.options().check().map_err(|error| {
+        let breach = |error: ConfigError| {
             let done = "the storage was asked for its options";
             Breach::new(Promise::Options, done, "options within their limits", error.to_string())
-        })
+        };
+        self.here.storage.options().check().map_err(breach)?;
+        self.there.storage.options().check().map_err(breach)
     }
 
     /// What the storage has must be `record`, through either handle.
