@@ -94,12 +94,10 @@ impl<C> Link<C> {
     pub(crate) fn draw(&self) -> u64 {
         // The odd constant is that of Fibonacci hashing: all 2^64 values come before one comes again.
         let drawn = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        let here = process::id();
-        if here == self.born_in {
-            return drawn;
-        }
         // A fork goes on from where its parent is, and so do its siblings.
-        Random::new(drawn.wrapping_add(u64::from(here) << 32)).draw()
+        let here = process::id();
+        let fork = if here == self.born_in { 0 } else { u64::from(here) << 32 };
+        Random::new(drawn.wrapping_add(fork)).draw()
     }
 
     /// A new circuit. Given back, there is nobody to read of it.
@@ -198,14 +196,19 @@ impl<C> Link<C> {
         self.news.notify_one();
     }
 
-    /// In a forked process, starts another driver.
+    /// In a forked process, starts another driver, if that can be.
     fn revive(&self) {
-        let Some(restart) = self.restart.get() else { return };
         let here = process::id();
-        if self.process.swap(here, Ordering::Relaxed) != here {
-            // The parent's driver may have been waiting: it is first in line, and here it is dead.
-            self.wake();
-            (restart.0)();
+        if self.process.swap(here, Ordering::Relaxed) == here {
+            return;
+        }
+        match self.restart.get() {
+            Some(restart) => {
+                // The parent's driver may have been waiting: it is first in line, and here it is dead.
+                self.wake();
+                (restart.0)();
+            }
+            None => self.abandon(),
         }
     }
 
@@ -233,7 +236,7 @@ impl<C> Link<C> {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
@@ -280,8 +283,24 @@ mod tests {
         let (link, mut fork) = (link(), link());
         fork.born_in = 0;
         let (parent, child) = (link.draw(), fork.draw());
-        assert_eq!(parent, 1, "the seed says what is drawn");
+        assert_eq!(parent, Random::new(1).draw(), "the seed says what is drawn");
         assert_ne!(child, parent);
-        assert_ne!(child, Random::new(1).draw(), "of every process another number");
+    }
+
+    /// What is drawn from it is drawn from its upper bits.
+    #[test]
+    fn neighbours_among_seeds_draw_other_numbers() {
+        let drawn = (1..=100).map(|seed| Link::<()>::new(StorageOptions::new(), seed).draw() >> 48);
+        let different: std::collections::HashSet<_> = drawn.collect();
+        assert!(different.len() > 90, "{different:?}");
+    }
+
+    #[test]
+    fn nobody_waits_in_a_fork_that_cannot_have_a_driver() {
+        let (link, mut context) = (link(), Context::from_waker(Waker::noop()));
+        link.process.store(0, Ordering::Relaxed);
+        let flush = pin!(link.flush(Duration::MAX));
+        assert!(matches!(flush.poll(&mut context), Poll::Ready(Err(_))));
+        assert!(link.join(Name::new("new").unwrap(), &Arc::new(())).is_some());
     }
 }

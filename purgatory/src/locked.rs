@@ -263,6 +263,16 @@ impl LockedCircuit {
 
     /// Changes the circuit under its lock, and afterwards, without it, tells the listeners.
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        let (answer, deliver) = self.change(change);
+        if deliver {
+            self.deliver();
+        }
+        answer
+    }
+
+    /// Changes the circuit under its lock. If told so, it is for the caller to [`deliver`](Self::deliver) what
+    /// listeners are to know.
+    fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> (R, bool) {
         let mut inner = sync::lock(&self.inner);
         let answer = change(&mut inner);
         self.word.publish(inner.machine.view());
@@ -270,10 +280,7 @@ impl LockedCircuit {
         let news = Self::news(&mut inner);
         drop(inner);
         news.tell();
-        if deliver {
-            self.deliver();
-        }
-        answer
+        (answer, deliver)
     }
 
     fn note(&self, inner: &mut Inner, event: impl FnOnce(Name) -> Event) {

@@ -193,24 +193,28 @@ impl LockedCircuit {
         self.drive(|mirror, told| *told = mirror.give_up(wait));
     }
 
-    /// Does the driver's work under the lock, and tells of it without.
+    /// Does the driver's work under the lock, and tells of it without: first the calls that wait, as listeners
+    /// may take their time.
     fn drive<R>(&self, work: impl FnOnce(&mut Mirror, &mut Told) -> R) -> Option<R> {
-        let (answer, verdicts) = self.with(|inner| {
-            let mut told = Told::default();
+        let mut told = Told::default();
+        let (answer, deliver) = self.change(|inner| {
             let Machine::Shared(shared) = &mut inner.machine else { return None };
             let answer = work(&mut shared.mirror, &mut told);
-            for notice in told.notices {
+            for notice in mem::take(&mut told.notices) {
                 self.note_notice(inner, notice);
             }
-            Some((answer, told.verdicts))
-        })?;
-        for (waiter, verdict) in verdicts {
+            Some(answer)
+        });
+        for (waiter, verdict) in told.verdicts {
             let told = waiter.tell(verdict);
             if let (false, Verdict::Granted(ticket)) = (told, verdict) {
                 self.settle(ticket, Outcome::Ignored);
             }
         }
-        Some(answer)
+        if deliver {
+            self.deliver();
+        }
+        answer
     }
 
     fn note_notice(&self, inner: &mut Inner, notice: Notice) {
@@ -250,12 +254,14 @@ impl LockedCircuit {
     /// Waits on this thread.
     #[cold]
     pub(super) fn wait(&self, mut pause: Pause<'_>) -> Result<Ticket, Rejected> {
-        // The driver keeps the time; this is for one that does not get to it.
+        // The driver measures the time as well; it may not get to it.
         let patience = self.look(|mirror| mirror.patience()).unwrap_or_default();
         if let Some(answer) = waiter::block_on(poll_fn(|cx| pause.poll(cx)), patience) {
             return answer;
         }
-        drop(pause);
+        if let Some(ticket) = pause.waiting.give_up() {
+            return Ok(ticket);
+        }
         match self.acquire_locked(Stage::Last) {
             Ok(ticket) => Ok(ticket),
             Err(Declined::Rejected(rejected)) => Err(rejected),
@@ -270,7 +276,7 @@ impl LockedCircuit {
 
 impl Shared {
     /// This process's mirror. After a fork it leaves what was counted before to the parent, before anything is
-    /// counted or asked here. Who waited was a thread of the parent's.
+    /// counted or asked here.
     pub(super) fn here(&mut self, now: impl Fn() -> Timestamp) -> &mut Mirror {
         let here = process::id();
         if mem::replace(&mut self.process, here) != here {

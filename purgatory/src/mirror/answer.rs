@@ -208,16 +208,19 @@ impl Mirror {
         told
     }
 
-    /// What was counted before the fork is for the parent to tell, and in its tally.
-    pub(crate) fn forked(&mut self, seed: u64, now: impl Fn() -> Timestamp) -> Told {
-        let told = self.unanswered(now);
+    /// What was counted before the fork is for the parent to tell, and in its tally. Who waits is a thread of the
+    /// parent's.
+    pub(crate) fn forked(&mut self, seed: u64, now: impl Fn() -> Timestamp) {
+        self.outcomes.clear();
+        self.sent.iter_mut().for_each(|sent| sent.outcomes.clear());
+        drop(self.unanswered(now));
+        self.joining = true;
         self.retry = None;
         self.unreported.clear();
         self.run = Run::default();
         self.tally = Tally::default();
         (self.listed, self.held) = (false, false);
         self.draw_writer(seed);
-        told
     }
 
     /// The waits that begin now.

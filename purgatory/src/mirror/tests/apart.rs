@@ -321,3 +321,36 @@ fn a_writer_has_twelve_digits_at_most() {
     // And not many fewer.
     assert!(writers.iter().any(|writer| writer >> 47 == 1), "{writers:x?}");
 }
+
+#[test]
+fn a_fork_in_strict_consistency_reads_first() {
+    let mut rig = strict();
+    let record = rig.put('O', 1);
+    rig.mirror.forked(2, || rig.now);
+    let waiting = rig.ask();
+    assert!(rig.mirror.has_news(), "it is for a driver");
+    rig.serve();
+    drop(waiting);
+    assert_eq!((rig.state(), rig.mirror.snapshot().version), ('O', Some(record.version)));
+}
+
+/// Its listeners would not be told, as the parent's are.
+#[test]
+fn what_a_probe_came_to_before_a_fork_changes_nothing_in_the_child() {
+    for sent in [false, true] {
+        let mut rig = Rig::new();
+        (0..3).for_each(|_| rig.fail());
+        rig.serve();
+        rig.wait(TTL * 2);
+        let mut waiting = rig.ask();
+        for (waiter, verdict) in rig.exchange().verdicts {
+            assert!(waiter.tell(verdict));
+        }
+        let ticket = waiting.give_up().expect("it has leave");
+        rig.mirror.settle(ticket, Outcome::Success, || rig.now);
+        let _sent = sent.then(|| rig.next());
+        rig.mirror.forked(2, || rig.now);
+        assert_eq!(rig.state(), 'H', "sent: {sent}");
+        assert!(rig.mirror.is_settled(), "that is for the parent to tell");
+    }
+}

@@ -224,7 +224,7 @@ fn what_the_storage_does_not_know_of_is_not_told_of() {
         rig.mirror.settle(granted, Outcome::Failure, || rig.now);
         match forked {
             false => drop(rig.mirror.reset(rig.now)),
-            true => drop(rig.mirror.forked(1, || rig.now)),
+            true => rig.mirror.forked(1, || rig.now),
         }
         assert!(rig.mirror.unreported.is_empty());
     }
