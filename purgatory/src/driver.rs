@@ -3,6 +3,7 @@
 mod exchange;
 mod flushing;
 mod start;
+mod syncing;
 mod timers;
 mod watch;
 
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use self::exchange::Done;
 use self::flushing::Flushing;
+use self::syncing::Syncing;
 use self::timers::{Timer, Timers};
 use self::watch::{News, Watched};
 use crate::event::Event;
@@ -41,8 +43,10 @@ struct Driver {
     watch: JoinSet<WatchEnd>,
     watched: Arc<Watched>,
     requests: JoinSet<Done>,
-    /// The time of a request begins when it has a place here.
+    /// The time of a request begins when it has a place here. Circuits of which the storage has not been heard
+    /// have their own: what hangs is asked for again and again, and is not to be in the way of the others.
     window: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
     timers: Timers,
     /// The circuits that the storage does not know all about. Their last breaker may be gone.
     held: BTreeMap<Name, Arc<LockedCircuit>>,
@@ -58,8 +62,8 @@ struct Driver {
     /// Grows with every tick.
     ticks: u64,
     /// How long to wait for the last handle to go, and whether that is being waited for.
-    look: Duration,
-    looking: bool,
+    patience: Duration,
+    leaving: bool,
     /// Set when the last handle is gone: when to end at the latest.
     ending: Option<Instant>,
 }
@@ -67,18 +71,14 @@ struct Driver {
 /// Without a cause, if the storage has no watch.
 type WatchEnd = Option<StorageError>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// Until a timer says to try again.
     Down,
     /// Until the watch is ready.
     Connecting,
-    /// Until so many circuits have been read, with what was counted and not sent before.
-    Syncing {
-        left: usize,
-        pending: u64,
-        discarded: u64,
-    },
+    /// Until every circuit has been read.
+    Syncing(Syncing),
     Up,
 }
 
@@ -95,7 +95,7 @@ const LINGER: Duration = Duration::from_millis(5);
 const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
 /// How late a driver notices at most that the last handle is gone.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a storage has to take what is left at the end.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -115,6 +115,7 @@ impl Driver {
             watched: Arc::default(),
             requests: JoinSet::new(),
             window: Arc::new(Semaphore::new(WINDOW)),
+            strangers: Arc::new(Semaphore::new(WINDOW)),
             timers: Timers::default(),
             held: BTreeMap::new(),
             flushes: Vec::new(),
@@ -124,8 +125,8 @@ impl Driver {
             backoff: FIRST_BACKOFF,
             hears: false,
             ticks,
-            look: FAREWELL / 2,
-            looking: false,
+            patience: FAREWELL / 2,
+            leaving: false,
             ending: None,
         }
     }
@@ -145,13 +146,15 @@ impl Driver {
                 () = self.timers.next() => self.timer(),
             }
         }
-        let discarded = self.link.all().iter().map(|circuit| circuit.pending()).sum();
-        self.tell(Event::StorageClosed { discarded });
+        let left = self.link.all().iter().map(|circuit| circuit.pending()).sum::<u64>();
+        self.tell(Event::StorageClosed { discarded: left + self.link.lost() });
     }
 
     fn connect(&mut self) {
         self.phase = Phase::Connecting;
         self.watched = Arc::new(Watched::default());
+        // Nobody tells of what Python processes do.
+        self.hears = !self.options.registers;
         self.link.forget_offset();
         let (storage, watched) = (Arc::clone(&self.storage), Arc::clone(&self.watched));
         let watcher = watch::watcher(&self.link, &self.watched);
@@ -160,7 +163,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 cause = watching => Some(cause),
-                cause = watched.is_late() => Some(cause),
+                cause = watched.late() => Some(cause),
             }
         });
     }
@@ -168,38 +171,12 @@ impl Driver {
     fn watch_ended(&mut self, end: Result<WatchEnd, JoinError>) {
         match end {
             Ok(Some(cause)) => self.down(cause),
-            Ok(None) => self.sync(false),
+            Ok(None) => {
+                self.hears = false;
+                self.sync();
+            }
             Err(error) => self.broken(&error),
         }
-    }
-
-    /// Reads every circuit.
-    fn sync(&mut self, hears: bool) {
-        // Nobody tells of what Python processes do.
-        self.hears = hears && !self.options.registers;
-        let circuits = self.link.all();
-        let pending = circuits.iter().map(|circuit| circuit.pending()).sum();
-        let discarded = circuits.iter().map(|circuit| circuit.tally().discarded).sum();
-        self.phase = Phase::Syncing { left: circuits.len(), pending, discarded };
-        self.up_since = Instant::now();
-        circuits.iter().for_each(|circuit| self.pump(circuit));
-        self.synced(0);
-    }
-
-    /// So many more circuits have been read.
-    fn synced(&mut self, more: usize) {
-        let Phase::Syncing { left, pending, discarded } = self.phase else { return };
-        let left = left.saturating_sub(more);
-        self.phase = Phase::Syncing { left, pending, discarded };
-        if left > 0 {
-            return;
-        }
-        self.phase = Phase::Up;
-        let now: u64 = self.link.all().iter().map(|circuit| circuit.tally().discarded).sum();
-        let discarded = now.saturating_sub(discarded);
-        let merged = pending.saturating_sub(discarded);
-        self.told_down = false;
-        self.tell(Event::StorageUp { down_for: self.down_since.elapsed(), merged, discarded });
     }
 
     fn down(&mut self, cause: StorageError) {
@@ -214,12 +191,13 @@ impl Driver {
         // What belongs to this connection ends, and is not heard of.
         self.watch = JoinSet::new();
         self.requests = JoinSet::new();
-        if !self.told_down {
-            self.told_down = true;
+        let tells = !std::mem::replace(&mut self.told_down, true);
+        // First the calls that wait: a listener may take its time.
+        self.pump_all();
+        if tells {
             self.down_since = Instant::now();
             self.tell(Event::StorageDown { cause });
         }
-        self.pump_all();
         let spread = self.backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
         self.timers.after(spread, Timer::Connect);
         self.backoff = (self.backoff * 2).min(self.options.max_backoff);
@@ -233,13 +211,13 @@ impl Driver {
     }
 
     fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Syncing { .. } | Phase::Up)
+        matches!(self.phase, Phase::Syncing(_) | Phase::Up)
     }
 
     /// Somebody has news: circuits, the watch, or those who wait for a flush.
     fn news(&mut self) {
         if self.phase == Phase::Connecting && self.watched.is_ready() {
-            self.sync(true);
+            self.sync();
         }
         let News { unannounced, announced } = self.watched.take();
         if let Some(cause) = unannounced {
@@ -314,7 +292,7 @@ impl Driver {
                     circuit.give_up(wait);
                 }
             }
-            Some(Timer::Look) => self.looking = false,
+            Some(Timer::Gone) => self.leaving = false,
             Some(Timer::Flush) => self.end_flushes(),
             None => {}
         }
@@ -349,24 +327,24 @@ impl Driver {
 
     /// Whether nobody can use the circuits any more, and what they counted has arrived or will not.
     fn is_over(&mut self) -> bool {
-        if !self.link.is_closed() {
+        if !self.link.is_closed() || self.leaving {
             return false;
         }
         if self.ending.is_none() {
+            // Whoever waited for them had the factory.
+            self.flushes.clear();
             let abandoned = |circuit: &Arc<LockedCircuit>| {
                 let ours = 1 + usize::from(self.held.contains_key(circuit.name()));
                 Arc::strong_count(circuit) <= ours
             };
             if !self.link.all().iter().all(abandoned) {
-                if !self.looking {
-                    self.looking = true;
-                    self.timers.after(self.look, Timer::Look);
-                    self.look = (self.look * 2).min(LONGEST_LOOK);
-                }
+                self.leaving = true;
+                self.timers.after(self.patience, Timer::Gone);
+                self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
                 return false;
             }
             self.ending = Some(Instant::now() + FAREWELL);
-            self.timers.after(FAREWELL, Timer::Look);
+            self.timers.after(FAREWELL, Timer::Gone);
             self.pump_all();
         }
         let late = self.ending.is_some_and(|end| Instant::now() >= end);

@@ -26,6 +26,8 @@ pub(crate) struct Link<C> {
     offset: Mutex<OffsetClock>,
     /// The driver has something to do.
     news: Notify,
+    /// Failures of circuits that went before those had arrived.
+    lost: AtomicU64,
     seed: AtomicU64,
     /// The process that this was made in.
     born_in: u32,
@@ -60,6 +62,11 @@ struct Lists<C> {
 pub(crate) struct Flush(oneshot::Sender<()>);
 
 impl Flush {
+    /// Whether nobody waits any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.is_closed()
+    }
+
     pub(crate) fn done(self) {
         // Who does not wait any more need not be told.
         let _ = self.0.send(());
@@ -79,6 +86,7 @@ impl<C> Link<C> {
             }),
             offset: Mutex::default(),
             news: Notify::new(),
+            lost: AtomicU64::new(0),
             seed: AtomicU64::new(seed),
             born_in: process::id(),
             process: AtomicU32::new(process::id()),
@@ -189,6 +197,15 @@ impl<C> Link<C> {
 
     pub(crate) async fn news(&self) {
         self.news.notified().await;
+    }
+
+    /// A circuit goes, and so many failures with it that have not arrived.
+    pub(crate) fn lose(&self, failures: u64) {
+        self.lost.fetch_add(failures, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Wakes the driver.

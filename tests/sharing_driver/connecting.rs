@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
-use purgatory::{CircuitBreaker, Consistency, Event, StorageOptions};
+use purgatory::storage::{
+    Fault, Operation, OperationKind, Storage, StorageError, StorageFuture, Stored, Swap, Watcher,
+    Watching, Write,
+};
+use purgatory::{CircuitBreaker, Consistency, Event, MemoryStorage, StorageOptions};
 use purgatory_tests::Log;
 use tokio::time::{Instant, sleep};
 
-use crate::{Shared, breaker, in_sync, millis, patient};
+use crate::{Shared, TTL, breaker, in_sync, millis, patient};
 
 /// How long a connection may take to begin.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -124,5 +127,74 @@ async fn waits_double_until_a_connection_has_held() {
         sleep(MAX_BACKOFF / 10).await;
         let last = *attempts.lock().unwrap().last().unwrap();
         assert!(is_drawn_from(last - lost, backoff), "{:?} of {backoff:?}", last - lost);
+    }
+}
+
+/// Not when as many answers have come.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_new_is_not_taken_for_one_that_is_waited_for() {
+    let (shared, log) = (Shared::new(), Log::default());
+    let faults = |operation: &Operation<'_>| match (operation.kind, operation.circuit) {
+        (OperationKind::Load, "slow") => Fault::Delay(Duration::from_secs(70)),
+        // It is asked for again and again.
+        (OperationKind::Load, "away") => Fault::Error(StorageError::Unreachable("test".to_owned())),
+        _ => Fault::None,
+    };
+    let builder = shared.faulty(patient(Consistency::Mirror), faults).listener(log.clone());
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    let _circuits = ["slow", "away", "gone"].map(|name| factory.get_breaker(name).unwrap());
+    let is_up = || log.take().iter().any(|event| matches!(event, Event::StorageUp { .. }));
+    sleep(Duration::from_secs(5)).await;
+    let _new = factory.get_breaker("new").unwrap();
+    sleep(Duration::from_secs(60)).await;
+    assert!(!is_up());
+    sleep(Duration::from_secs(10)).await;
+    assert!(is_up());
+}
+
+/// They are looked for every second, and each holds its place as long as it may.
+#[tokio::test(start_paused = true)]
+async fn circuits_that_hang_are_not_in_the_way_of_the_others() {
+    let shared = Shared::new();
+    let here = shared.builder(StorageOptions::new());
+    let Shared { storage, clock } = &shared;
+    let storage = HalfAway(storage.clone());
+    let builder = here.storage(storage).driver(|driver| drop(tokio::spawn(driver)));
+    let factory = builder.build().unwrap();
+    let breaker = breaker(&factory);
+    let _away: Vec<_> =
+        (0..3000).map(|index| factory.get_breaker(&format!("away {index}")).unwrap()).collect();
+    sleep(Duration::from_secs(10)).await;
+    for _ in 0..20 {
+        breaker.acquire().unwrap().failure();
+        factory.flush_async(millis(20)).await.unwrap();
+        clock.advance(TTL + millis(1));
+        let permit = breaker.acquire_async().await.unwrap();
+        assert!(permit.is_probe());
+        permit.success();
+        sleep(millis(123)).await; // At another time of the second.
+    }
+}
+
+/// A storage of two nodes, of which one does not answer.
+struct HalfAway(MemoryStorage);
+
+impl Storage for HalfAway {
+    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
+        Box::pin(async move {
+            if circuit.starts_with("away") {
+                sleep(millis(225)).await;
+                return Err(StorageError::Unreachable("test".to_owned()));
+            }
+            self.0.load(circuit).await
+        })
+    }
+
+    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
+        self.0.compare_and_set(write)
+    }
+
+    fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
+        self.0.watch(watcher)
     }
 }

@@ -1,23 +1,25 @@
 //! Who waits until everything has arrived. On tokio's paused time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use allocation_counter::measure;
 use purgatory::storage::{Fault, Operation, OperationKind, StorageError};
 use purgatory::{
     CircuitBreaker, CircuitBreakerFactory, Config, Consistency, FactoryBuilder, StorageOptions,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Shared, TTL, millis, patient};
+use crate::{Shared, TTL, millis, on, pass, patient, paused};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+const CONFIG: Config = Config::new().threshold(u32::MAX).ttl(TTL);
+
 fn started(builder: FactoryBuilder) -> (CircuitBreakerFactory, CircuitBreaker) {
     let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
-    let config = Config::new().threshold(u32::MAX).ttl(TTL);
-    let breaker = factory.get_breaker_with("driven", config).unwrap();
+    let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
     (factory, breaker)
 }
 
@@ -145,4 +147,48 @@ async fn a_flush_that_waits_for_a_circuit_that_is_cut_off_ends() {
     let began = Instant::now();
     assert_eq!(factory.flush_async(SECOND).await.unwrap_err().failures, 1);
     assert!(began.elapsed() <= millis(100), "{:?}", began.elapsed());
+}
+
+fn hangs(_: &Operation<'_>) -> Fault {
+    Fault::Hang
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_was_given_up_keeps_no_driver() {
+    let (tasks, task) = mpsc::channel();
+    let spawn = move |driver| tasks.send(tokio::spawn(driver)).unwrap();
+    let builder = Shared::new().faulty(StorageOptions::new().poll(SECOND * 86_400), hangs);
+    let factory = builder.driver(spawn).build().unwrap();
+    let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
+    fail(&breaker);
+    timeout(SECOND * 6, factory.flush_async(Duration::MAX)).await.unwrap_err();
+    drop((breaker, factory));
+    timeout(SECOND * 2, task.recv().unwrap()).await.unwrap().unwrap();
+}
+
+/// Neither those that everything arrives for, nor those that nobody waits for any more.
+#[test]
+fn flushes_leave_nothing_behind() {
+    for hangs in [false, true] {
+        let (runtime, shared) = (paused().build().unwrap(), Shared::new());
+        let fault = move |_: &Operation<'_>| if hangs { Fault::Hang } else { Fault::None };
+        let factory = on(&runtime, shared.faulty(patient(Consistency::Mirror), fault));
+        let breaker = factory.get_breaker_with("driven", CONFIG).unwrap();
+        pass(&runtime, millis(20));
+        let flushes = |times| {
+            measure(|| {
+                for _ in 0..times {
+                    fail(&breaker);
+                    let flush = factory.flush_async(Duration::MAX);
+                    let flushed = runtime.block_on(async { timeout(millis(20), flush).await });
+                    assert_eq!(flushed.is_err(), hangs);
+                    pass(&runtime, millis(20));
+                }
+            })
+            .bytes_current
+        };
+        flushes(100);
+        let left = flushes(1000);
+        assert!(left < 10_000, "{left} bytes, hangs: {hangs}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use purgatory::storage::{
@@ -12,10 +13,10 @@ use purgatory::{
     CircuitBreaker, CircuitBreakerFactory, Config, Event, FactoryBuilder, MemoryStorage, State,
     StorageOptions,
 };
-use purgatory_tests::Log;
+use purgatory_tests::{Log, in_time};
 use tokio::time::sleep;
 
-use crate::{Shared, TTL, millis};
+use crate::{NEVER, Shared, TTL, millis};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -183,4 +184,61 @@ async fn what_came_of_an_outage_is_told_after_it() {
         });
         assert_eq!(ups.collect::<Vec<_>>(), [told], "tripped: {tripped}");
     }
+}
+
+/// A storage that finds out that nothing is announced before its connection is ready, as a cluster does.
+struct Mute(Overheard);
+
+impl Storage for Mute {
+    fn load<'a>(&'a self, circuit: &'a str) -> StorageFuture<'a, Stored> {
+        self.0.load(circuit)
+    }
+
+    fn compare_and_set<'a>(&'a self, write: Write<'a>) -> StorageFuture<'a, Swap> {
+        self.0.compare_and_set(write)
+    }
+
+    fn watch(&self, watcher: Watcher) -> Option<Watching<'_>> {
+        Some(Box::pin(async move {
+            watcher.unannounced("no right to");
+            sleep(millis(20)).await; // There is more to ask for.
+            self.0.watch(watcher).unwrap().await
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_way_from_the_beginning_is_known() {
+    let shared = Shared::new();
+    let storage = Overheard::new(&shared);
+    let builder = CircuitBreakerFactory::builder().clock(shared.clock.clone());
+    let (_breaker, _) = started(builder.storage(Mute(storage.clone()))).await;
+    sleep(SECOND).await;
+    assert!((9..=11).contains(&storage.loads().await));
+    // And is not known of the next connection.
+    storage.watcher(0).ready();
+    shared.storage.disconnect(StorageError::Unavailable("test".to_owned()));
+    sleep(SECOND).await;
+    assert!((9..=11).contains(&storage.loads().await));
+}
+
+#[test]
+fn calls_that_wait_are_told_before_listeners() {
+    in_time(|| {
+        let shared = Shared::new();
+        let listener = |event: &Event| {
+            let drives = thread::current().name() == Some("purgatory");
+            while drives && matches!(event, Event::StateChanged { .. }) {
+                thread::park();
+            }
+        };
+        let factory = shared.builder(StorageOptions::new()).listener(listener).build().unwrap();
+        let breaker = crate::breaker(&factory);
+        breaker.acquire().unwrap().failure();
+        factory.flush(NEVER).unwrap();
+        shared.ttl_passes();
+        // The driver's thread does not come back from the listener.
+        let permit = futures_executor::block_on(breaker.acquire_async()).unwrap();
+        assert!(permit.is_probe());
+    });
 }

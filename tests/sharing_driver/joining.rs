@@ -162,7 +162,6 @@ impl Storage for Counted {
     }
 }
 
-/// They may be others the next time.
 #[test]
 fn options_are_taken_up_to_their_bounds() {
     type Set = fn(StorageOptions, Duration) -> StorageOptions;
@@ -191,6 +190,7 @@ fn options_are_taken_up_to_their_bounds() {
     }
 }
 
+/// They may be others the next time.
 #[test]
 fn the_options_that_are_used_are_those_that_were_checked() {
     let asked = Arc::new(AtomicUsize::new(0));

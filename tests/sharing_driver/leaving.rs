@@ -10,7 +10,7 @@ use purgatory::{
     CircuitBreaker, CircuitBreakerFactory, Config, Consistency, Event, FactoryBuilder,
     StorageOptions,
 };
-use purgatory_tests::in_time;
+use purgatory_tests::{Log, in_time};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Shared, TTL, in_sync, millis, on, pass, patient, paused};
@@ -162,4 +162,27 @@ fn a_circuit_that_is_used_before_its_creation_is_told_is_shared() {
             assert_eq!(recorded(&shared), 1);
         });
     });
+}
+
+/// Also if it was removed.
+#[tokio::test(start_paused = true)]
+async fn what_a_circuit_that_is_cut_off_could_not_tell_is_told_at_the_end() {
+    let (shared, log) = (Shared::new(), Log::default());
+    let unusable = |operation: &Operation<'_>| match operation.kind {
+        OperationKind::Bump => Fault::Error(StorageError::Unusable("a list".to_owned())),
+        _ => Fault::None,
+    };
+    let builder = shared.faulty(StorageOptions::new(), unusable).listener(log.clone());
+    let (factory, breaker) = started(builder);
+    let removed = factory.get_breaker_with("removed", CONFIG).unwrap();
+    sleep(millis(20)).await;
+    (0..3).for_each(|_| fail(&breaker));
+    (0..4).for_each(|_| fail(&removed));
+    sleep(millis(20)).await;
+    drop(removed);
+    factory.remove("removed").unwrap();
+    drop((breaker, factory));
+    sleep(Duration::from_secs(2)).await;
+    let last = log.take().pop();
+    assert!(matches!(last, Some(Event::StorageClosed { discarded: 7, .. })), "{last:?}");
 }

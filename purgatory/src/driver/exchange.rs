@@ -18,6 +18,7 @@ use crate::update::Update;
 
 /// A request that has come to its end.
 pub(super) struct Done {
+    name: Name,
     circuit: Weak<LockedCircuit>,
     is_load: bool,
     result: Result<(Stored, Linger), StorageError>,
@@ -48,13 +49,13 @@ impl Driver {
             common: Arc::clone(&self.common),
             name: circuit.name().clone(),
         };
-        let circuit = Arc::downgrade(circuit);
+        let window = if circuit.is_synced() { &self.window } else { &self.strangers };
+        let (circuit, window) = (Arc::downgrade(circuit), Arc::clone(window));
         let is_load = matches!(request, Request::Load);
-        let window = Arc::clone(&self.window);
         self.requests.spawn(async move {
             let _place = window.acquire().await;
             let result = exchange.perform(request).await;
-            Done { circuit, is_load, result }
+            Done { name: exchange.name, circuit, is_load, result }
         });
     }
 
@@ -64,7 +65,6 @@ impl Driver {
             Err(error) => return self.broken(&error),
         };
         let circuit = done.circuit.upgrade();
-        let first = done.is_load && circuit.as_ref().is_none_or(|circuit| !circuit.is_synced());
         let mut linger = LINGER;
         match done.result {
             Ok((stored, after)) => {
@@ -86,7 +86,9 @@ impl Driver {
             }
             self.pump(circuit);
         }
-        self.synced(usize::from(first));
+        if done.is_load {
+            self.has_read(&done.name, circuit.as_deref());
+        }
         self.end_flushes();
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Driver;
-use super::timers::Timer;
+use super::timers::{Due, Timer};
 use crate::link::Flush;
 use crate::locked::LockedCircuit;
 
 /// Somebody who waits until what was counted before has arrived.
 pub(super) struct Flushing {
-    until: Instant,
+    until: Due,
     owed: Vec<(Arc<LockedCircuit>, u64)>,
     flush: Flush,
 }
@@ -37,11 +37,13 @@ impl Driver {
         let stranded = || self.link.all().iter().any(|circuit| circuit.is_stranded());
         for mut flushing in mem::take(&mut self.flushes) {
             flushing.owed.retain(|(circuit, owed)| !circuit.has_arrived(*owed));
-            if !flushing.owed.is_empty() {
-                if Instant::now() < flushing.until {
-                    self.flushes.push(flushing);
-                }
-            } else if !stranded() {
+            let waits = Instant::now() < flushing.until.0 && !flushing.flush.is_given_up();
+            if waits && !flushing.owed.is_empty() {
+                self.flushes.push(flushing);
+                continue;
+            }
+            self.timers.cancel(flushing.until);
+            if flushing.owed.is_empty() && !stranded() {
                 flushing.flush.done();
             }
         }

@@ -12,9 +12,12 @@ use crate::mirror::Wait;
 /// What the driver has to do later, the next first; at the same time, in the order of asking.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    timers: BTreeMap<(Instant, u64), Timer>,
+    timers: BTreeMap<Due, Timer>,
     asked: u64,
 }
+
+/// When, and in which order.
+pub(super) type Due = (Instant, u64);
 
 #[derive(Debug)]
 pub(super) enum Timer {
@@ -23,7 +26,7 @@ pub(super) enum Timer {
     /// Look after the circuits.
     Tick,
     /// See whether all handles are gone.
-    Look,
+    Gone,
     /// Somebody waits for a flush no longer.
     Flush,
     /// Send what has gathered.
@@ -34,13 +37,17 @@ pub(super) enum Timer {
 
 impl Timers {
     /// Returns when that will be.
-    pub(super) fn after(&mut self, delay: Duration, timer: Timer) -> Instant {
+    pub(super) fn after(&mut self, delay: Duration, timer: Timer) -> Due {
         // More than a century, in place of more than there is.
         let delay = delay.min(Duration::from_secs(u32::MAX.into()));
         self.asked += 1;
-        let at = Instant::now() + delay;
-        self.timers.insert((at, self.asked), timer);
-        at
+        let due = (Instant::now() + delay, self.asked);
+        self.timers.insert(due, timer);
+        due
+    }
+
+    pub(super) fn cancel(&mut self, due: Due) {
+        self.timers.remove(&due);
     }
 
     /// Waits for the next; for ever, if there is none.

@@ -35,7 +35,7 @@ impl Watched {
     }
 
     /// Ends when the connection has taken too long to begin.
-    pub(super) async fn is_late(&self) -> StorageError {
+    pub(super) async fn late(&self) -> StorageError {
         time::sleep(CONNECT).await;
         if self.is_ready() {
             std::future::pending::<()>().await;

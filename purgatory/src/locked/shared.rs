@@ -286,6 +286,14 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.process == process::id() {
+            self.link.lose(self.mirror.pending());
+        }
+    }
+}
+
 impl Pause<'_> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket, Rejected>> {
         loop {
