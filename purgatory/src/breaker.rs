@@ -19,7 +19,7 @@ use crate::rules::Rules;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
-/// A circuit breaker: lets calls through while their dependency works, and turns them away while it
+/// A circuit breaker: lets calls through while their dependency works, and rejects them while it
 /// does not.
 ///
 /// It comes from a [factory](crate::CircuitBreakerFactory), or from
@@ -146,7 +146,8 @@ impl CircuitBreaker {
     /// that asks for leave to be a probe waits for the storage, up to
     /// [`probe_wait`](crate::StorageOptions::probe_wait()), and if
     /// [strict](crate::Consistency::Strict) every call, up to
-    /// [`operation_timeout`](crate::StorageOptions::operation_timeout()); here without blocking the thread.
+    /// [`operation_timeout`](crate::StorageOptions::operation_timeout()), and then one that asks for leave by as much again as
+    /// above; here without blocking the thread.
     ///
     /// # Errors
     ///

@@ -198,9 +198,10 @@ impl Driver {
             self.down_since = Instant::now();
             self.tell(Event::StorageDown { cause });
         }
-        let spread = self.backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
+        let backoff = self.backoff.min(self.options.max_backoff);
+        let spread = backoff.mul_f64(0.5 + (self.link.draw() >> 40) as f64 / (1 << 25) as f64);
         self.timers.after(spread, Timer::Connect);
-        self.backoff = (self.backoff * 2).min(self.options.max_backoff);
+        self.backoff = backoff * 2;
     }
 
     /// A task has not come to its end: it panicked, or the runtime is ending.

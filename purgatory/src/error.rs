@@ -169,10 +169,11 @@ fn for_people(wait: Duration) -> Duration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The circuit is open, and its ttl has not passed; or, if it is shared, another call is just asking
-    /// whether it may probe.
+    /// The circuit is open, and its ttl has not passed; or, if it is shared, leave to probe was not given (in
+    /// time), or another call is just asking for it.
     Open,
-    /// The circuit is half-open, and as many probes are out as may be.
+    /// The circuit is half-open, and as many probes are out as may be; or, if it is shared, leave to probe was not
+    /// given (in time), or another call is just asking for it.
     ProbesBusy,
 }
 
@@ -264,7 +265,7 @@ impl<E> Error<E> {
     }
 }
 
-/// An invalid setting or name.
+/// An invalid setting or name, or an invalid option of a storage.
 ///
 /// ```
 /// use std::time::Duration;
@@ -298,8 +299,8 @@ impl ConfigError {
         self
     }
 
-    /// The circuit that the setting is for; none if it is for all of a factory, or if it is the name
-    /// that is invalid.
+    /// The circuit that the setting is for; none if it is for all of a factory or for a storage, or if it is
+    /// the name that is invalid.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
@@ -310,7 +311,8 @@ impl ConfigError {
         self.circuit.as_deref()
     }
 
-    /// The setting, as it is spelled in [`Config`](crate::Config), or `name`.
+    /// The setting, as the method is spelled that takes it: of [`Config`](crate::Config), of the options or the
+    /// builder of a storage; or `name`, `url` or `nodes`.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;
@@ -321,7 +323,8 @@ impl ConfigError {
         self.field
     }
 
-    /// The value that was given. A long name is cut short.
+    /// The value that was given, or what is wrong with it. A long name is cut short; of a URL there is the host at
+    /// most, and no password.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

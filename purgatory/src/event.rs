@@ -75,7 +75,8 @@ pub enum Event {
         /// What its caller got.
         rejected: Rejected,
     },
-    /// A call ended after its circuit had changed state, so that its outcome was not counted.
+    /// A call ended after its circuit had changed its state or been reset, or as a probe of a shared circuit that
+    /// had lost its place, so that its outcome was not counted.
     #[non_exhaustive]
     Late {
         /// The circuit.
@@ -86,8 +87,8 @@ pub enum Event {
         generation: u64,
     },
     /// A registered name was asked for with other settings, or to be shared though it is not, or the other way
-    /// round. It stays as it is. Told at every such request: an annotated function with a literal name makes
-    /// its first call one, and every call in a scope, or with a factory of its own.
+    /// round. It stays as it is. Told at every such request: an annotated function makes its first call one, and
+    /// every call if its name is an expression, in a scope, or with a factory of its own.
     #[non_exhaustive]
     ConfigConflict {
         /// The circuit.
@@ -133,7 +134,7 @@ pub enum Event {
         /// Why.
         cause: StorageError,
     },
-    /// The storage is away: from here on each process goes on alone.
+    /// This process cannot reach the storage, or has no driver: from here on it goes on alone.
     #[cfg(feature = "storage")]
     #[non_exhaustive]
     StorageDown {
@@ -144,7 +145,7 @@ pub enum Event {
     #[cfg(feature = "storage")]
     #[non_exhaustive]
     StorageUp {
-        /// For how long it was away.
+        /// For how long it was away; the first time, since the factory was built.
         down_for: Duration,
         /// Failures that were counted meanwhile, and are added now.
         merged: u64,
@@ -324,7 +325,7 @@ pub enum Cause {
     ProbeFailed,
     /// To closed, by [`CircuitBreaker::reset`](crate::CircuitBreaker::reset).
     Reset,
-    /// Another process changed it, and this one follows.
+    /// The storage has it so: another process changed it, or this one did and the answer was lost.
     Shared,
 }
 

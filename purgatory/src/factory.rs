@@ -210,7 +210,8 @@ impl CircuitBreakerFactory {
     }
 
     /// Adds a listener, for everything that happens from here on, and what is still on its way to the
-    /// others. From the first event of a circuit that reaches it, it misses none.
+    /// others. From the first event of a circuit that reaches it, it misses none but those that are counted in
+    /// [`Snapshot::events_dropped`](crate::Snapshot::events_dropped).
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, Event};
@@ -222,7 +223,7 @@ impl CircuitBreakerFactory {
     }
 
     /// Removes a listener, and returns whether it was there. It gets no event after this has returned, except
-    /// one that another thread is handing to it just now.
+    /// those, one of each circuit at most, that other threads are handing to it just now.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, Event};

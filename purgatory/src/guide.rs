@@ -23,8 +23,8 @@
 //!
 //! One circuit for what fails as one: a host, a shard, a queue. Two functions with the same name share a
 //! circuit, which is what you want for two calls of one service. A name made from an argument gives each
-//! tenant or shard its own circuit; a circuit with a short name takes up to 256 bytes, and stays until it is
-//! [removed](crate::CircuitBreakerFactory::remove), so do not make names out of what users type.
+//! tenant or shard its own circuit; a circuit with a short name that is not shared takes up to 256 bytes, and stays until
+//! it is [removed](crate::CircuitBreakerFactory::remove), so do not make names out of what users type.
 //!
 //! # Settings
 //!
@@ -65,8 +65,9 @@
 //!
 //! A [`Permit`](crate::Permit) is settled once, whatever happens. Dropped without a word it is neutral: a
 //! future that lost a `select!` or ran into somebody's timeout says nothing about the dependency. If
-//! in your service it does, say `on_cancel = failure`. A panic is a failure, and goes on unwinding; it is
-//! told apart from a panic elsewhere in the same task, which only cancels the call.
+//! in your service it does, say `on_cancel = failure`. A panic is a failure, and goes on unwinding. Annotated
+//! functions and `call_async` tell it apart from a panic elsewhere in the same task, which only cancels the call; a
+//! permit that you hold yourself is a failure if any panic drops it that began after `acquire`.
 //!
 //! With `panic = "abort"` there is no unwinding, and nothing left to count.
 //!
@@ -80,7 +81,7 @@
 //! # Listeners
 //!
 //! Events of one circuit come in order, one at a time, on whichever thread is using the circuit. A
-//! listener that takes time holds up one call, which meanwhile delivers what the others cause, up to 1024
+//! listener that takes time holds up one call of the circuit, which meanwhile delivers what the others cause, up to 1024
 //! events; nobody else waits. If 1024 events wait, all but new circuits and changes of state are dropped,
 //! and [counted](crate::Snapshot::events_dropped). Hand what takes time to a channel.
 //!

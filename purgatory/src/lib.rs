@@ -16,7 +16,7 @@
 //!
 //! # In one minute
 //!
-//! When a dependency keeps failing, its circuit opens: calls are turned away at once, the dependency
+//! When a dependency keeps failing, its circuit opens: calls are rejected at once, the dependency
 //! gets room to recover, and a probe finds out when it has.
 //!
 #![cfg_attr(feature = "macros", doc = "```")]
@@ -104,7 +104,7 @@
 //!
 //! With a [storage](storage), the processes of a fleet share their circuits: their failures add up, a trip reaches all
 //! of them, and one probe finds out for all. Unless asked to be [strict](Consistency::Strict), no call waits for
-//! the storage but the probe. The guide has [a page](guide::sharing) about it.
+//! the storage but one that asks for leave to probe. The guide has [a page](guide::sharing) about it.
 //!
 //! # Testing
 //!
@@ -115,8 +115,8 @@
 //!
 //! While its circuit is closed and nothing has failed, a call costs two loads of one atomic word: no
 //! write, lock, clock or allocation, and threads share only memory that nobody writes. A rejection
-//! reads the coarse clock and counts itself. Failures, changes of state, and rejections that a listener is
-//! told of take a short lock, under which no code of yours runs. The README has measured figures.
+//! reads the coarse clock and counts itself. Failures, the first success after one, late outcomes, probes, rejections
+//! that a listener is told of, and all calls of a strict circuit take a short lock, under which no code of yours runs. The README has measured figures.
 //!
 //! # When not to use it
 //!

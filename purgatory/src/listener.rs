@@ -15,11 +15,11 @@ use crate::sync::{self, AtomicU64, Ordering, RwLock};
 /// is using the circuit; events of different circuits may come at the same time. No lock is held
 /// meanwhile: a listener may use the breaker and the factory, also to add and remove listeners.
 ///
-/// What happens to a [shared](crate::FactoryBuilder::storage) circuit elsewhere is told on the driver's
-/// thread; with a `MemoryStorage`, on that of the factory that writes. While a listener keeps that, nothing
+/// What happens to a [shared](crate::FactoryBuilder::storage) circuit elsewhere, and what comes of its probes here, is
+/// told on the driver's thread; with a `MemoryStorage`, on that of the factory that writes. While a listener keeps that, nothing
 /// is sent or heard, and calls in tasks that wait for the storage go on waiting.
 ///
-/// At any time one call at most waits for the listener, while the others go on. It delivers what they
+/// Of each circuit one call at most waits for the listener at any time, while the others go on. It delivers what they
 /// cause as well, up to 1024 events; what is left then is delivered with the circuit's next event. So a
 /// listener that takes time should hand over to a queue of its own, and one that causes an event of its
 /// own for each that it is told has each of its callers wait for 1024.

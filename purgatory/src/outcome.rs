@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a call came to, as its circuit counts it.
 ///
-/// A closed circuit takes a [`Success`](Self::Success) as the end of a run of failures, and a
+/// A closed circuit takes a [`Success`](Self::Success) as the end of a row of failures, and a
 /// [`Failure`](Self::Failure) as one more of it. [`Ignored`](Self::Ignored) is neither: the call
 /// says nothing about the dependency, and a probe gives its place back.
 ///

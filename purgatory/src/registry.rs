@@ -41,7 +41,7 @@ pub enum RemoveError {
     /// No circuit of that name is registered.
     #[error("no circuit of that name is registered")]
     Unknown,
-    /// Somebody holds a breaker or a permit of the circuit. Were it removed, the next one to ask for
+    /// Somebody holds a breaker or a permit of the circuit, or the driver has something to send for it. Were it removed, the next one to ask for
     /// the name would get a second circuit, and both would count.
     #[error("the circuit is in use")]
     InUse,

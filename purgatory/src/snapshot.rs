@@ -31,7 +31,7 @@ pub struct Snapshot {
     pub state: State,
     /// Failures in a row, if it is closed; else 0.
     pub failures: u32,
-    /// How often the circuit has changed its state, or been reset.
+    /// How often the circuit has changed its state, or been reset; if it is shared, as far as this process has seen.
     pub generation: u64,
     /// When it came into its state; when it was registered, if it never left it.
     pub since: Timestamp,

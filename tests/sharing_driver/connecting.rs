@@ -27,6 +27,7 @@ type Attempts = Arc<Mutex<Vec<Instant>>>;
 /// A process, of which each attempt to connect, from the first on, has that fault.
 fn process(
     shared: &Shared,
+    longest: Duration,
     fault: impl Fn(usize) -> Fault + Send + Sync + 'static,
 ) -> (CircuitBreaker, Attempts) {
     let attempts = Attempts::default();
@@ -39,7 +40,7 @@ fn process(
         attempts.push(Instant::now());
         fault(attempts.len())
     };
-    let builder = shared.faulty(StorageOptions::new().max_backoff(MAX_BACKOFF), faults);
+    let builder = shared.faulty(StorageOptions::new().max_backoff(longest), faults);
     let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
     (breaker(&factory), attempts)
 }
@@ -62,7 +63,7 @@ fn is_drawn_from(wait: Duration, backoff: Duration) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_connection_may_take_its_time() {
     let shared = Shared::new();
-    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+    let (breaker, attempts) = process(&shared, MAX_BACKOFF, |attempt| match attempt {
         // So that the time of one is not that of the next.
         1 => Fault::Error(refused()),
         _ => Fault::Delay(CONNECT - millis(1)),
@@ -74,7 +75,7 @@ async fn a_connection_may_take_its_time() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_does_not_begin_is_given_up() {
     let shared = Shared::new();
-    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+    let (breaker, attempts) = process(&shared, MAX_BACKOFF, |attempt| match attempt {
         1 | 2 => Fault::Hang,
         _ => Fault::None,
     });
@@ -106,9 +107,18 @@ async fn a_storage_is_up_when_every_circuit_has_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_wait_is_longer_than_the_longest() {
+    let longest = millis(4);
+    let (_breaker, attempts) = process(&Shared::new(), longest, |_| Fault::Error(refused()));
+    sleep(MAX_BACKOFF).await;
+    let gaps = gaps(&attempts);
+    assert!(gaps.len() > 100 && gaps.iter().all(|&gap| is_drawn_from(gap, longest)), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn waits_double_until_a_connection_has_held() {
     let shared = Shared::new();
-    let (breaker, attempts) = process(&shared, |attempt| match attempt {
+    let (breaker, attempts) = process(&shared, MAX_BACKOFF, |attempt| match attempt {
         ..20 => Fault::Error(refused()),
         _ => Fault::None,
     });

@@ -96,8 +96,8 @@ impl FactoryBuilder {
         self
     }
 
-    /// Settings of one circuit, which override what the code asks for: to tune without a rebuild. Of
-    /// two configs for one name, the later one comes first.
+    /// Settings of one circuit, which override what the code asks for: to tune without a rebuild. Where
+    /// two configs for one name ask for the same setting, the later one decides.
     ///
     /// ```
     /// use purgatory::{CircuitBreakerFactory, Config};
@@ -116,7 +116,8 @@ impl FactoryBuilder {
 
     /// Counts errors of type `E` as successes, if `when` holds; if not, they are failures. Of all
     /// rules, the first one whose type is found in an error decides, and none after it is asked: a
-    /// second rule for a type has no say, and rules for what is found inside other errors come first.
+    /// second rule for a type has no say, and rules for what may be inside other errors belong before those
+    /// for the others.
     /// Rules of a [breaker](crate::CircuitBreaker::exclude), and the `exclude` and `ignore` of the
     /// attribute, come before those of the factory. If `when` panics, the call is a failure, and the panic
     /// takes the place of its result.
@@ -126,14 +127,14 @@ impl FactoryBuilder {
     /// The type system lets a rule for `E` find an `E` that is
     ///
     /// * the error itself;
-    /// * in a `Box<dyn Error>`, with or without `Send` and `Sync`, in an
+    /// * in a `Box<dyn Error>`, also with `Send` or with `Send + Sync`, in an
     ///   `Arc<dyn Error + Send + Sync>`, in a [`std::io::Error`], or in an `anyhow::Error` (feature
     ///   `anyhow`), and anywhere along the [sources](Error::source) from there;
     /// * along the sources of an error type of your own, if [`look_into`](Self::look_into) names
     ///   that type.
     ///
-    /// It does not find an `E` in a value that is not an error and not one of these, such as a tuple
-    /// or an enum that is given to no `look_into`.
+    /// It is found nowhere else: not in a tuple, nor in an error type of your own, such as an enum, that is given
+    /// to no `look_into`.
     ///
     /// ```
     /// use std::error::Error;
@@ -256,7 +257,12 @@ impl FactoryBuilder {
     ///
     /// # Errors
     ///
-    /// If a setting breaks its rule, see [`Config`], or a name cannot be one, see [`Name`].
+    /// If a setting breaks its rule, see [`Config`], a name cannot be one, see [`Name`], or an option of a
+    /// [storage](crate::storage::StorageOptions) breaks its rule (with the feature `storage`).
+    ///
+    /// # Panics
+    ///
+    /// If what was given to run the driver does, as `tokio::spawn` does outside a runtime.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

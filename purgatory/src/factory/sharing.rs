@@ -71,7 +71,8 @@ impl FactoryBuilder {
     /// its timers (and what else the storage needs). By default it runs on a thread of its own, so that
     /// sharing works whatever the application's runtime is busy with.
     ///
-    /// It is for tests on tokio's paused time, and for those who cannot have another thread.
+    /// It is for tests on tokio's paused time, and for those who cannot have another thread. If the future is
+    /// dropped, or its runtime ends, and in a [fork](crate::guide::sharing#how-it-works), every circuit is on its own.
     ///
     /// ```
     /// # use purgatory::{CircuitBreakerFactory, MemoryStorage};
@@ -106,7 +107,9 @@ impl CircuitBreakerFactory {
     ///
     /// # Errors
     ///
-    /// If it has not by then. It goes on in the background.
+    /// If it has not by then; it goes on in the background. At once, if it cannot: because something else, or a
+    /// record of a newer version, has the place of a circuit that owes something, or there is no driver. Called by a
+    /// listener on the driver's thread, it waits in vain.
     ///
     /// ```
     /// # use purgatory::CircuitBreakerFactory;

@@ -37,7 +37,7 @@ pub struct StorageOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Consistency {
-    /// What has arrived: changes elsewhere arrive within milliseconds, and no call but a probe waits. A
+    /// What has arrived: changes elsewhere arrive within milliseconds, and no call waits but one that asks for leave to probe. A
     /// process that has just begun knows nothing yet, and admits its first calls;
     /// [`in_sync`](crate::SharedSnapshot::in_sync) says when it has heard of the storage.
     #[default]
@@ -104,8 +104,8 @@ impl StorageOptions {
         self
     }
 
-    /// The longest time between two attempts to reach a storage that is down, give or take half of it; the first
-    /// ones follow faster, though none in less than 10 ms: the first wait is that of 20 ms. Default: 1 s.
+    /// Between two attempts to reach a storage that is down: each wait is drawn between half of its length and all of
+    /// it. The first is 20 ms long, each of the others twice as long as the one before it, up to this. Default: 1 s.
     ///
     /// ```
     /// # use purgatory::storage::StorageOptions;

@@ -178,7 +178,8 @@ impl RedisStorageBuilder {
     /// The server is a cluster. The URL's host is one of its nodes, and `others` are more of them, as
     /// `host:port`, should that one be away; it need not be all.
     ///
-    /// A circuit whose node is away goes on by itself, and the others do not notice.
+    /// A circuit whose node is away goes on by itself, and the others do not notice, if the cluster goes on without
+    /// it (`cluster-require-full-coverage no`).
     ///
     /// ```
     /// # use purgatory::RedisStorage;
