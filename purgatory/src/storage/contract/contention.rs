@@ -27,7 +27,7 @@ pub(super) async fn check(bench: &Bench) -> Result<(), Breach> {
 
 /// One half of the tasks through each handle.
 pub(super) fn handle(bench: &Bench, task: usize) -> Handle {
-    if task % 2 == 0 { bench.here.clone() } else { bench.there.clone() }
+    [&bench.here, &bench.there][task % 2].clone()
 }
 
 /// All at the same time write over the same version: one of them does.
