@@ -42,7 +42,7 @@ type Opening = watch::Receiver<Option<Result<Arc<Link>, StorageError>>>;
 /// How often an operation may be sent elsewhere. One time is usual, two while slots move.
 const MAX_HOPS: usize = 5;
 
-/// What a server says of who may do what.
+/// What a server says of who may do what: each of its own users, as nodes do not share them.
 const RIGHTS: [&str; 5] =
     ["NOPERM ", "NOAUTH ", "WRONGPASS ", "can't run this command", "ERR unknown command"];
 
@@ -79,8 +79,8 @@ impl Nodes {
         self.doubted.load(Ordering::Relaxed)
     }
 
-    /// Runs a script where its key is. What goes wrong is about this key, as far as can be told: unless it is
-    /// about who asks, and then other nodes would say the same.
+    /// Runs a script where its key is. What goes wrong is about this key, as far as can be told: unless `home` says
+    /// that it is about who asks.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, StorageError> {
         let slot = slot(&call.key);
         // Before the driver gives up: to that, the whole storage would be down.
@@ -108,7 +108,7 @@ impl Nodes {
             let mut opening = self.opening(&node);
             let link = match opening.wait_for(Option::is_some).await.as_deref() {
                 Ok(Some(Ok(link))) => Ok(Arc::clone(link)),
-                Ok(Some(Err(error))) => Err(error.clone()),
+                Ok(Some(Err(error))) => Err(self.said_by(&node, error.clone())),
                 Ok(None) | Err(_) => Err(StorageError::Unavailable(format!("{node}: given up"))),
             };
             // Until there is an answer, also if this is dropped before.
@@ -141,7 +141,7 @@ impl Nodes {
                     }
                     other => other,
                 };
-                return Err(failure.of(&node));
+                return Err(self.said_by(&node, failure.of(&node)));
             };
             if moved {
                 lock(&self.owners).insert(slot, next.clone());
@@ -151,22 +151,36 @@ impl Nodes {
         Err(StorageError::Unreachable("the nodes send it round in circles".into()))
     }
 
+    /// What a node says is about what it has, and of the others nothing is known.
+    fn said_by(&self, node: &Address, error: StorageError) -> StorageError {
+        match error {
+            StorageError::Refused(cause) if *node != self.home => StorageError::Unreachable(cause),
+            other => other,
+        }
+    }
+
     fn opening(&self, node: &Address) -> Opening {
         let begin = || {
             let (done, opening) = watch::channel(None);
             let (node, place, dialer) =
                 (node.clone(), Arc::clone(&self.place), self.dialer.clone());
             tokio::spawn(async move {
-                let opened = place.open(&node, &dialer, None).await;
-                // If nobody has a use for it any more, it is dropped here.
-                let _ = done.send(Some(opened.map(Arc::new)));
+                tokio::select! {
+                    // If nobody has a use for it any more.
+                    () = done.closed() => {}
+                    opened = place.open(&node, &dialer, None) => {
+                        let _ = done.send(Some(opened.map(Arc::new)));
+                    }
+                }
             });
             opening
         };
         let mut links = lock(&self.links);
         let closed = |opening: &Opening| match &*opening.borrow() {
             Some(Ok(link)) => link.is_closed(),
-            _ => false,
+            // Whoever waited for it was told, and it may be well again.
+            Some(Err(_)) => true,
+            None => false,
         };
         if links.get(node).is_some_and(closed) {
             links.remove(node);

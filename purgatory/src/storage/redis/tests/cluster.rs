@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use tokio::time::sleep;
+
 use super::super::RedisStorage;
 use super::nodes::{Cluster, node};
 use super::watched::{PATIENCE, Told, Watched, refusal, run};
@@ -134,7 +136,7 @@ fn a_node_that_has_closed_a_connection_is_reached_through_another() {
         watched.load(&circuit).await.unwrap();
         let _: i64 = cluster.0[there].ask("CLIENT KILL TYPE normal");
         // The end of the connection takes a moment to arrive, and nothing tells of it.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(200)).await;
         watched.load(&circuit).await.unwrap();
         watched.load(&cluster.circuit_on(here)).await.unwrap();
         assert!(!watched.task.is_finished());
@@ -173,7 +175,7 @@ async fn reachable(watched: &Watched, circuit: &str) {
     while let Err(error) = watched.load(circuit).await {
         assert!(matches!(error, StorageError::Unreachable(_)), "{error}");
         assert!(Instant::now() < deadline, "{error}");
-        tokio::time::sleep(Duration::from_millis(20)).await; // As often as it is worth to look.
+        sleep(Duration::from_millis(20)).await; // As often as it is worth to look.
     }
 }
 
@@ -309,12 +311,71 @@ fn what_is_wrong_with_the_user_is_refused() {
             let _: () = node.ask("ACL SETUSER breakers +evalsha");
         }
         let mut watched = Watched::ready(storage).await;
-        for node in &cluster.0 {
-            let _: () = node.ask("ACL SETUSER breakers -evalsha");
+        let (on, other) = (cluster.watched(), 1 - cluster.watched());
+        for node in [other, on] {
+            let _: () = cluster.0[node].ask("ACL SETUSER breakers -evalsha");
+            let error = watched.load(&cluster.circuit_on(node)).await.unwrap_err();
+            if node == other {
+                // Each has users of its own, so it says nothing of the others.
+                assert!(
+                    matches!(&error, StorageError::Unreachable(cause) if cause.contains(": NOPERM ")),
+                    "{error}"
+                );
+                watched.load(&cluster.circuit_on(on)).await.unwrap();
+                assert!(!watched.task.is_finished());
+            } else {
+                assert!(refusal(&error).contains(": NOPERM "), "{error}");
+                assert_eq!(watched.end().await, error);
+            }
         }
-        let error = watched.load("payments").await.unwrap_err();
-        assert!(refusal(&error).contains(": NOPERM "), "{error}");
-        assert_eq!(watched.end().await, error);
+    });
+}
+
+#[test]
+fn a_node_that_does_not_know_who_asks_takes_only_its_circuits_with_it() {
+    let cluster = Cluster::new(2, 0);
+    let rights = "ACL SETUSER breakers on >geheim ~cb:* &cb:* +@all";
+    let _: () = cluster.0[0].ask(rights);
+    run(async {
+        // The first is the one that is watched.
+        let storage = cluster.storage().user("breakers").password("geheim").build().unwrap();
+        let watched = Watched::ready(storage).await;
+        assert_eq!(cluster.watched(), 0);
+        let circuits = [0, 1].map(|node| cluster.circuit_on(node));
+        let error = watched.load(&circuits[1]).await.unwrap_err();
+        assert!(
+            matches!(&error, StorageError::Unreachable(cause) if cause.contains(": WRONGPASS ")),
+            "{error}"
+        );
+        watched.load(&circuits[0]).await.unwrap();
+        assert!(!watched.task.is_finished());
+        let _: () = cluster.0[1].ask(rights);
+        watched.load(&circuits[1]).await.unwrap();
+    });
+}
+
+/// Whoever asks next asks anew.
+#[test]
+fn that_a_node_could_not_be_reached_says_nothing_of_the_next_time() {
+    // The nodes themselves have more patience.
+    let patient = || node(&["--cluster-node-timeout", "60000"]);
+    let cluster = Cluster::of(vec![patient(), patient()], 2);
+    run(async {
+        let storage = cluster.storage().operation_timeout(Duration::from_millis(250));
+        let storage = storage.heartbeat(Duration::from_secs(3600)).build().unwrap();
+        let watched = Watched::ready(storage).await;
+        let circuit = cluster.circuit_on(1 - cluster.watched());
+        let node = &cluster.0[1 - cluster.watched()];
+        watched.load(&circuit).await.unwrap();
+        let _: i64 = node.ask("CLIENT KILL TYPE normal");
+        node.signal("STOP");
+        for _ in 0..2 {
+            watched.load(&circuit).await.unwrap_err();
+        }
+        // Longer than an attempt to connect may take, though nobody waits for it any more.
+        sleep(Duration::from_millis(1500)).await;
+        node.signal("CONT");
+        watched.load(&circuit).await.unwrap();
     });
 }
 
