@@ -63,7 +63,7 @@ pub(crate) const FORMAT: &str = "1";
 pub(crate) const RING: usize = 16;
 
 /// The longest that is taken for a record: with the most probes it has 30 kB.
-const MAX_LEN: usize = 1 << 16;
+pub(crate) const MAX_LEN: usize = 1 << 16;
 
 /// The largest generation that is taken for one: a process can tell twice as many apart, so that whoever puts one
 /// here does not bring the circuit to where no call is of its generation any more.

@@ -9,6 +9,7 @@
 -- milliseconds to keep it; 10 the channel. END: versions are less than this.
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then return stored end
+stored = stored and string.sub(stored, 1, LONGEST)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local unknown = {now, stored, -1}
@@ -19,13 +20,13 @@ if not version or tonumber(version) + 1 >= END then return unknown end
 local generation, since, failures, settings, ring =
   string.match(line, '^1 C (%d+) (%d+) 0 (%d+) ([%d:]+) 0 %- ([%x:,-]+)$')
 if not generation then return unknown end
-for most, digits in pairs({ [15] = generation, [16] = since, [9] = failures }) do
-  if #digits > most or string.find(digits, '^0%d') then return unknown end
-end
-if tonumber(since) > 4611686018427387 then return unknown end -- the last timestamp there is
-local parts = { string.match(settings, '^([1-9]%d*):([1-9]%d*):([1-9]%d*):([1-9]%d*):([1-9]%d*)$') }
-for i, most in ipairs({ 9, 15, 3, 9, 15 }) do
-  if not parts[i] or #parts[i] > most then return unknown end
+if #generation > 15 then return unknown end
+local numbers = { generation, since, failures, string.match(settings, '^(%d+):(%d+):(%d+):(%d+):(%d+)$') }
+-- The last timestamp there is, and the largest settings.
+local most = { END, 4611686018427387, 4294967295, 4294967295, 2147483647000000, 1000, 4294967295, 2147483647000000 }
+for i, limit in ipairs(most) do
+  local least = i > 3 and '^0' or '^0%d'
+  if not numbers[i] or tonumber(numbers[i]) > limit or string.find(numbers[i], least) then return unknown end
 end
 
 -- As numbers: in which order texts are depends on the server's locale. In halves, as a Lua number has 53 bits.

@@ -3,6 +3,7 @@
 -- than this.
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then return stored end
+stored = stored and string.sub(stored, 1, LONGEST)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 

@@ -6,18 +6,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, RedisResult, Script, ServerErrorKind, Value};
 
+use crate::record::MAX_LEN;
 use crate::storage::{StorageError, Stored, Versioned};
 
-pub(super) static LOAD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("load.lua")));
+pub(super) static LOAD: LazyLock<Script> = LazyLock::new(|| native(include_str!("load.lua")));
 pub(super) static COMPARE_AND_SET: LazyLock<Script> =
-    LazyLock::new(|| writer(include_str!("compare_and_set.lua")));
-pub(super) static BUMP: LazyLock<Script> = LazyLock::new(|| writer(include_str!("bump.lua")));
+    LazyLock::new(|| native(include_str!("compare_and_set.lua")));
+pub(super) static BUMP: LazyLock<Script> = LazyLock::new(|| native(include_str!("bump.lua")));
 
 pub(super) static PYTHON: LazyLock<Script> = LazyLock::new(|| Script::new(super::python::SCRIPT));
 
-/// A script that gives records their versions.
-fn writer(text: &str) -> Script {
-    Script::new(&format!("local END = {END}\n{text}"))
+/// A script that knows how records are stored.
+fn native(text: &str) -> Script {
+    Script::new(&format!("local END, LONGEST = {END}, {LONGEST}\n{text}"))
 }
 
 /// A script with what it is about. It touches one key, as a cluster wants it; that of the Python layout, which
@@ -93,7 +94,7 @@ impl Answer {
         let Value::Array(fields) = value else { return Err(unexpected()) };
         let mut fields = fields.into_iter();
         let now = match fields.next() {
-            Some(Value::Int(micros)) => u64::try_from(micros).map_err(|_| unexpected())?,
+            Some(Value::Int(micros)) => from_micros(micros).ok_or_else(unexpected)?,
             _ => return Err(unexpected()),
         };
         let record = match fields.next() {
@@ -110,12 +111,12 @@ impl Answer {
             Some(Value::BulkString(cause)) => Some(String::from_utf8_lossy(&cause).into_owned()),
             _ => None,
         };
-        Ok(Self { stored: Stored { record, now: Some(from_micros(now)) }, outcome, unannounced })
+        Ok(Self { stored: Stored { record, now: Some(now) }, outcome, unannounced })
     }
 }
 
-fn from_micros(micros: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_micros(micros)
+fn from_micros(micros: i64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(micros).ok()?))
 }
 
 /// A stored value is the version, a space, and the record. What looks different was written by somebody else,
@@ -130,6 +131,10 @@ pub(super) fn versioned(value: &[u8]) -> Versioned {
         _ => Versioned { version: 0, bytes: value.to_vec() },
     }
 }
+
+/// No more of a value is sent than shows that it is too long for a record, with the version before it: somebody may
+/// have put something there that takes longer than an operation may.
+const LONGEST: usize = MAX_LEN + 32;
 
 /// Versions are less than this, as numbers of Lua are exact until here. After the last one the time comes again.
 const END: u64 = (1 << 53) - 1;

@@ -57,16 +57,9 @@ fn case(random: &mut Random, number: usize) -> Case {
     Case { circuit, found: Some(found), plain, update }
 }
 
-/// Whether it is closed, with numbers that the script knows.
+/// Whether it is closed, with a generation that the script knows.
 fn is_plain(circuit: &Circuit) -> bool {
-    let settings = circuit.settings();
-    matches!(circuit.phase(), Phase::Closed { .. })
-        && circuit.generation() < 1_000_000_000_000_000
-        && circuit.failures() < 1_000_000_000
-        && settings.threshold < 1_000_000_000
-        && settings.success_threshold < 1_000_000_000
-        && settings.half_open_probes < 1_000
-        && settings.ttl.max(settings.probe_lease) < Duration::from_secs(900_000_000)
+    matches!(circuit.phase(), Phase::Closed { .. }) && circuit.generation() < 1_000_000_000_000_000
 }
 
 #[test]

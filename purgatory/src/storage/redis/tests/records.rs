@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::bumping;
 use super::server::Server;
 use super::watched::{Watched, patient, run};
+use crate::record::{Read, Record};
 use crate::storage::{Storage, StorageError, Versioned, Write};
 
 async fn watched(server: &Server) -> Watched {
@@ -224,6 +226,32 @@ fn another_type_spoils_its_own_circuit_only_in_the_layout_of_python() {
         }
         assert_eq!(storage.load("search").await.unwrap().record, None);
         assert!(!storage.task.is_finished());
+    });
+}
+
+/// Over a network it would take longer to send all of it than an operation may.
+#[test]
+fn something_huge_spoils_its_own_circuit_only() {
+    let server = Server::start();
+    run(async {
+        let storage = watched(&server).await;
+        for (found, was) in [("", 0), ("7 ", 7)] {
+            server.set("cb:{payments}", found);
+            let _: i64 = server.ask("SETRANGE cb:{payments} 40000000 x");
+            let Versioned { version, bytes } =
+                storage.load("payments").await.unwrap().record.unwrap();
+            assert_eq!(version, was);
+            assert_eq!(Record::decode(&bytes), Read::Garbled);
+            assert!(bytes.len() < 100_000, "{} bytes were sent", bytes.len());
+            let added = bumping::add(&storage, &bumping::failures(1, 1, 2)).await.unwrap();
+            assert_eq!(bumping::circuit(added).failures(), 2);
+            server.set("cb:{payments}", found);
+            let _: i64 = server.ask("SETRANGE cb:{payments} 40000000 x");
+            let refused = storage.write("payments", version + 1, "x").await;
+            assert!(!refused.applied);
+            assert_eq!(refused.stored.record.unwrap().version, version);
+            assert!(storage.write("payments", version, "x").await.applied);
+        }
     });
 }
 
