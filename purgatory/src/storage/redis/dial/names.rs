@@ -1,15 +1,16 @@
 //! Look-ups of hosts.
 //!
-//! Nothing can end one that hangs, and it keeps a thread. So there is no second one for the same host as long as
-//! it does: whoever asks waits for the one that is under way.
+//! Nothing can end one that hangs, and it keeps a thread. So there is no second one for the same host and port as long
+//! as it does: whoever asks waits for the one that is under way. The thread is not one of the runtime's, which could
+//! not end before it.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{LazyLock, Mutex};
+use std::thread;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 use super::super::address::Address;
 use crate::sync::lock;
@@ -38,18 +39,20 @@ async fn shared(
     let key = (std::process::id(), address.clone());
     let mut answer = {
         let mut under_way = lock(&UNDER_WAY);
-        // One that never began ended with its runtime.
+        // One that has panicked does not come to its end.
         match under_way.get(&key).filter(|answer| answer.has_changed().is_ok()) {
             Some(answer) => answer.clone(),
             None => {
                 let (done, answer) = watch::channel(None);
-                under_way.insert(key.clone(), answer.clone());
-                spawn_blocking(move || {
+                let of = key.clone();
+                let run = move || {
                     let found = look_up().map_err(|error| (error.kind(), error.to_string()));
-                    lock(&UNDER_WAY).remove(&key);
+                    lock(&UNDER_WAY).remove(&of);
                     // If nobody waits any more, it was for nothing.
                     let _ = done.send(Some(found));
-                });
+                };
+                thread::Builder::new().name("purgatory look-up".to_owned()).spawn(run)?;
+                under_way.insert(key, answer.clone());
                 answer
             }
         }
@@ -111,6 +114,22 @@ mod tests {
         assert_eq!(waiting.unwrap(), found());
         // It is over: what it said is not kept.
         assert_eq!(shared(&slow, || Ok(Vec::new())).await.unwrap(), []);
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_keeps_no_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (address, (go, wait)) = (address("hangs.test"), channel());
+        let hanging = hanging(&Arc::default(), wait);
+        let limit = Duration::from_millis(50);
+        runtime.block_on(async { timeout(limit, shared(&address, hanging)).await.unwrap_err() });
+        let (ended, is_ended) = channel();
+        thread::spawn(move || {
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        is_ended.recv_timeout(Duration::from_secs(5)).unwrap();
+        drop(go);
     }
 
     #[tokio::test]
