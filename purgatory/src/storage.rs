@@ -38,7 +38,7 @@ pub use crate::error::{StorageError, Unflushed};
 /// replace a record only if nobody else has in the meantime: that is all of
 /// [`compare_and_set`](Self::compare_and_set). What else is here makes it better, not right.
 ///
-/// Only the driver of a factory calls these methods, with several calls under way at a time, up to 256. They
+/// Only the driver of a factory calls these methods, with several calls under way at a time, up to 512. They
 /// are polled on a tokio runtime: on the driver's thread, or wherever
 /// [`driver`](crate::FactoryBuilder::driver) runs it. A call that takes longer than
 /// [`operation_timeout`](StorageOptions::operation_timeout()) is dropped, and counts as

@@ -12,8 +12,8 @@ use crate::record::{Record, UpdateId};
 /// What one process has to tell the others about a circuit, all of it at once. Times are the storage's.
 ///
 /// Applied twice it is applied once: the record keeps the ids of the last updates, and probes have ids.
-/// Only restrictive evidence is in it, but for what the storage itself gave leave to (probes) and
-/// what somebody asked for (a reset).
+/// Only restrictive evidence is in it, but for the success that ends a row of failures, what the storage itself gave
+/// leave to (probes) and what somebody asked for (a reset).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Update {
     pub(crate) id: UpdateId,

@@ -9,7 +9,7 @@ use super::Versioned;
 #[derive(Clone)]
 pub struct Watcher(Arc<dyn Watch>);
 
-/// What a [`Watcher`] tells, for tests of a storage; the driver has its own.
+/// Who a [`Watcher`] tells.
 pub(crate) trait Watch: Send + Sync {
     fn ready(&self);
     fn changed(&self, circuit: &str, record: Versioned);

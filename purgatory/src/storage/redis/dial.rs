@@ -27,7 +27,7 @@ pub(super) struct Dialer {
     pub(super) tls: Option<Tls>,
 }
 
-/// How long it may take to connect, all together.
+/// How long it may take to connect, all together, if an operation may not take longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Who is told what arrives without having been asked for.

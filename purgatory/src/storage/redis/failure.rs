@@ -10,7 +10,7 @@ pub(super) fn failure(error: &RedisError) -> StorageError {
     match error.kind() {
         ErrorKind::Server(_) | ErrorKind::Extension => {
             let text = reply(error);
-            // Only a script on a circuit's key reads something.
+            // Only a script on a key reads something.
             if text.starts_with("WRONGTYPE") {
                 StorageError::Unusable(text)
             } else {
