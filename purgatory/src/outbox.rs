@@ -58,11 +58,12 @@ impl Outbox {
         next
     }
 
-    /// Leaves the rest to whoever comes next with an event, or a reset.
+    /// Leaves the rest, if there is any, to whoever changes the circuit next.
     pub(crate) fn pause(&mut self) {
         if let Some(queue) = &mut self.queue {
             queue.delivering = false;
         }
+        self.queue.take_if(|queue| queue.waiting.is_empty());
     }
 
     /// How many events were not taken.
@@ -76,3 +77,27 @@ pub(crate) const AT_ONCE: usize = 1024;
 
 /// 128 KiB of events.
 const MAX_WAITING: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+
+    #[test]
+    fn nothing_is_kept_when_the_last_event_is_the_last_of_a_delivery() {
+        let mut outbox = Outbox::default();
+        for _ in 0..AT_ONCE {
+            outbox.push(Event::Recovered { circuit: Name::new("outbox").unwrap() });
+        }
+        assert!(outbox.begin());
+        assert!((0..AT_ONCE).all(|_| outbox.next().is_some()));
+        outbox.pause();
+        assert!(outbox.queue.is_none());
+        outbox.push(Event::Recovered { circuit: Name::new("outbox").unwrap() });
+        assert!(outbox.begin());
+        outbox.push(Event::Recovered { circuit: Name::new("outbox").unwrap() });
+        assert!(outbox.next().is_some());
+        outbox.pause();
+        assert!(outbox.begin(), "the rest is left to the next");
+    }
+}

@@ -41,7 +41,8 @@ pub enum RemoveError {
     /// No circuit of that name is registered.
     #[error("no circuit of that name is registered")]
     Unknown,
-    /// Somebody holds a breaker or a permit of the circuit, or the driver has something to send for it. Were it removed, the next one to ask for
+    /// Somebody holds a breaker or a permit of the circuit, or the driver has something to send for it, or is just
+    /// looking at it. Were it removed, the next one to ask for
     /// the name would get a second circuit, and both would count.
     #[error("the circuit is in use")]
     InUse,
@@ -71,12 +72,14 @@ impl Registry {
     pub(crate) fn remove(&self, name: &str) -> Result<(), RemoveError> {
         let mut shard = sync::write(self.shard(name));
         let entry = shard.get(name).ok_or(RemoveError::Unknown)?;
-        // Whoever gets a circuit clones it under the lock of the shard, which is held here; so if
-        // nobody has it now, nobody can.
+        // Callers get a circuit under the lock of the shard, which is held here; so if nobody has it now, nobody
+        // can, but for a driver, which has no calls to count.
         if Arc::strong_count(&entry.0) > 1 {
             return Err(RemoveError::InUse);
         }
-        shard.remove(name);
+        let gone = shard.take(name);
+        drop(shard);
+        drop(gone);
         Ok(())
     }
 
