@@ -1,7 +1,7 @@
 //! Calls: admitted, rejected, and what they come to.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use purgatory::{CircuitBreakerFactory, Config, State, circuit_breaker};
@@ -86,6 +86,22 @@ fn a_panic_in_a_poll_is_a_failure() {
     let payload = catch_unwind(|| finish({ future }.0)).unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&"boom"));
     assert_eq!(state(&factory, "panics"), Some(State::Open));
+}
+
+/// As the future of the function without the attribute is.
+#[test]
+fn what_is_safe_to_unwind_stays_so() {
+    fn is_unwind_safe(_: impl UnwindSafe) {}
+
+    #[circuit_breaker("safe")]
+    async fn safe() -> Option<u8> {
+        async {}.await;
+        Some(1)
+    }
+
+    is_unwind_safe(safe());
+    let breaker = CircuitBreakerFactory::new().get_breaker("safe").unwrap();
+    is_unwind_safe(breaker.call_async(|| async { Ok::<_, Boom>(async {}.await) }));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
 
 use purgatory::{CircuitBreakerFactory, State, circuit_breaker};
@@ -342,4 +343,22 @@ fn a_future_is_as_much_send_as_its_body() {
 
     assert_eq!(finish(assert_send(not_sync(Cell::new(1)))), Some(2));
     assert_eq!(finish(not_sync_either(Cell::new(1))), Ok(2));
+}
+
+/// Behind an alias, what it comes to need not be fit to be sent.
+#[test]
+fn a_future_may_be_sent_though_its_value_may_not() {
+    type Unsendable = BoxFuture<'static, Result<Rc<u32>, Boom>>;
+
+    #[circuit_breaker("unsendable")]
+    fn unsendable(well: bool) -> Unsendable {
+        Box::pin(async move { if well { Ok(Rc::new(7)) } else { Err(Boom::Code(1)) } })
+    }
+
+    let (factory, _clock) = sensitive();
+    factory.scope(|| {
+        assert_eq!(finish(unsendable(true)).map(|value| *value), Ok(7));
+        assert_eq!(finish(unsendable(false)), Err(Boom::Code(1)));
+        assert_eq!(finish(unsendable(true)).map(|value| *value), rejected("unsendable"));
+    });
 }

@@ -203,7 +203,7 @@ impl CircuitBreaker {
             Err(Declined::Pause(pause)) => {
                 // Boxed, so that the futures of guarded calls do not grow for what is rare.
                 let mut pause = Box::new(pause);
-                poll_fn(|cx| pause.poll(cx)).await
+                poll_fn(move |cx| pause.poll(cx)).await
             }
         }
     }

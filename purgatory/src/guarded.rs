@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::future::Future;
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -73,6 +74,10 @@ impl<F: Future> Future for Admitted<'_, '_, F> {
         this.guarded.poll(cx).map(Ok)
     }
 }
+
+// A permit that is left in the middle of a panic is settled by it, and its circuit is never half changed.
+impl<B: Borrow<CircuitBreaker>, F: UnwindSafe> UnwindSafe for Guarded<'_, B, F> {}
+impl<F: UnwindSafe> UnwindSafe for Admitted<'_, '_, F> {}
 
 impl<B: Borrow<CircuitBreaker>, F: Future> Future for Guarded<'_, B, F> {
     type Output = F::Output;

@@ -4,6 +4,7 @@ mod machine;
 #[cfg_attr(not(feature = "storage"), path = "locked/alone.rs")]
 mod shared;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::circuit::{Circuit, Effect, Refusal, Settled, Ticket, View};
@@ -26,6 +27,10 @@ use self::machine::{Acquired, Machine};
 pub(crate) use self::shared::FleetLink;
 pub use self::shared::Pause;
 use self::shared::Stage;
+
+// A wait that a panic ends gives back what it would have got, as any other that ends.
+impl UnwindSafe for Pause<'_> {}
+impl RefUnwindSafe for Pause<'_> {}
 
 /// What the circuits of a factory have in common.
 #[derive(Debug)]

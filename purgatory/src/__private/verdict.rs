@@ -1,7 +1,7 @@
 //! How the value of an annotated function is judged, and made for a call that is rejected.
 
 use std::borrow::Borrow;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 
 use super::Pass;
@@ -195,15 +195,14 @@ impl<T> FromRejected for Option<T> {
 
 impl<'a, O: FromRejected + 'a> FromRejected for Pin<Box<dyn Future<Output = O> + 'a>> {
     fn from_rejected(rejected: Rejected) -> Self {
-        Box::pin(ready(O::from_rejected(rejected)))
+        Box::pin(async { O::from_rejected(rejected) })
     }
 }
 
-impl<'a, O: FromRejected + Send + 'a> FromRejected
-    for Pin<Box<dyn Future<Output = O> + Send + 'a>>
-{
+impl<'a, O: FromRejected + 'a> FromRejected for Pin<Box<dyn Future<Output = O> + Send + 'a>> {
     fn from_rejected(rejected: Rejected) -> Self {
-        Box::pin(ready(O::from_rejected(rejected)))
+        // Made when it is polled: the future may be sent though what it comes to may not.
+        Box::pin(async { O::from_rejected(rejected) })
     }
 }
 
