@@ -20,4 +20,6 @@ mod sentinel;
 mod server;
 #[cfg(feature = "redis-tls")]
 mod tls;
+#[cfg(feature = "redis-cluster")]
+mod users;
 mod watched;
