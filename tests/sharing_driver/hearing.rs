@@ -228,8 +228,10 @@ fn calls_that_wait_are_told_before_listeners() {
         let shared = Shared::new();
         let listener = |event: &Event| {
             let drives = thread::current().name() == Some("purgatory");
-            while drives && matches!(event, Event::StateChanged { .. }) {
-                thread::park();
+            if drives && matches!(event, Event::StateChanged { .. }) {
+                loop {
+                    thread::park();
+                }
             }
         };
         let factory = shared.builder(StorageOptions::new()).listener(listener).build().unwrap();

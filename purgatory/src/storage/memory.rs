@@ -361,6 +361,22 @@ impl fmt::Debug for MemoryStorage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn records_last_as_long_as_they_are_told_to_and_have_versions_of_their_own() {
+        let clock = ManualClock::new();
+        let storage = MemoryStorage::new().with_clock(clock.clone());
+        let put = || {
+            storage.replace("payments", Some(b"one"));
+            storage.record("payments").unwrap().version
+        };
+        assert!(put() < put(), "at the same time");
+        clock.advance(Duration::from_secs(3600) - Duration::from_nanos(1));
+        assert!(storage.record("payments").is_some());
+        clock.advance(Duration::from_nanos(1));
+        assert_eq!(storage.record("payments"), None);
+    }
 
     #[tokio::test]
     async fn who_is_disconnected_twice_is_told_why() {

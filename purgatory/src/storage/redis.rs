@@ -125,6 +125,8 @@ impl RedisStorage {
         life: &Arc<Life>,
         answer: Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        let password = self.0.place.login.password.as_ref();
+        let answer = answer.map_err(|error| error.without(password));
         if let Err(error @ (StorageError::Unavailable(_) | StorageError::Refused(_))) = &answer {
             self.0.lives.end(life, error.clone());
         }

@@ -27,7 +27,7 @@ use crate::storage::{StorageError, Watcher};
 pub(super) async fn run(shared: &Shared, watcher: Watcher) -> StorageError {
     match live(shared, watcher).await {
         Ok(never) => match never {},
-        Err(error) => error,
+        Err(error) => error.without(shared.place.login.password.as_ref()),
     }
 }
 

@@ -254,14 +254,18 @@ fn what_is_no_server_is_unavailable_and_learns_no_password_back() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let stranger = std::thread::spawn(move || {
-        for reply in [
-            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
-            b"-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'geheim'\r\n",
-            b"-ERR I do not like geheim\r\n",
+        for replies in [
+            &["HTTP/1.1 400 Bad Request\r\n\r\n"][..],
+            &["-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'geheim'\r\n"],
+            &["-ERR I do not like geheim\r\n"],
+            // To the greeting, and to what comes after it.
+            &["%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n", "-ERR I remember geheim\r\n"],
         ] {
             let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 1024]);
-            stream.write_all(reply).unwrap();
+            for reply in replies {
+                let _ = stream.read(&mut [0; 1024]);
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
         }
     });
     run(async {
@@ -270,8 +274,10 @@ fn what_is_no_server_is_unavailable_and_learns_no_password_back() {
         assert!(unavailable(&error).starts_with(&address.to_string()), "{error}");
         let error = Watched::refused(storage.clone()).await;
         assert_eq!(refusal(&error), format!("{address}: ERR unknown command 'HELLO'"));
-        let error = Watched::refused(storage).await;
+        let error = Watched::refused(storage.clone()).await;
         assert_eq!(refusal(&error), format!("{address}: ERR I do not like ***"));
+        let error = Watched::refused(storage).await;
+        assert_eq!(refusal(&error), "SUBSCRIBE: ERR I remember ***");
     });
     stranger.join().unwrap();
 }
