@@ -101,7 +101,10 @@ fn what_is_safe_to_unwind_stays_so() {
 
     is_unwind_safe(safe());
     let breaker = CircuitBreakerFactory::new().get_breaker("safe").unwrap();
-    is_unwind_safe(breaker.call_async(|| async { Ok::<_, Boom>(async {}.await) }));
+    is_unwind_safe(breaker.call_async(|| async {
+        async {}.await;
+        Ok::<_, Boom>(())
+    }));
 }
 
 #[test]
