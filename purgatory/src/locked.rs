@@ -268,24 +268,21 @@ impl LockedCircuit {
 
     /// Changes the circuit under its lock, and afterwards, without it, tells the listeners.
     fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
-        let (answer, deliver) = self.change(change);
-        if deliver {
-            self.deliver();
-        }
+        let (answer, delivery) = self.change(change);
+        drop(delivery);
         answer
     }
 
-    /// Changes the circuit under its lock. If told so, it is for the caller to [`deliver`](Self::deliver) what
-    /// listeners are to know.
-    fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> (R, bool) {
+    /// Changes the circuit under its lock. It is for the caller when to tell the listeners.
+    fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> (R, Option<Delivery<'_>>) {
         let mut inner = sync::lock(&self.inner);
         let answer = change(&mut inner);
         self.word.publish(inner.machine.view());
-        let deliver = inner.outbox.begin();
+        let delivery = inner.outbox.begin().then(|| Delivery(self));
         let news = Self::news(&mut inner);
         drop(inner);
         news.tell();
-        (answer, deliver)
+        (answer, delivery)
     }
 
     fn note(&self, inner: &mut Inner, event: impl FnOnce(Name) -> Event) {
@@ -300,6 +297,7 @@ impl LockedCircuit {
         }
     }
 
+    /// Tells the listeners, after [`begin`](Outbox::begin).
     #[cold]
     fn deliver(&self) {
         for _ in 0..AT_ONCE {
@@ -309,5 +307,15 @@ impl LockedCircuit {
             self.common.listeners.notify(&event);
         }
         sync::lock(&self.inner).outbox.pause();
+    }
+}
+
+/// What listeners are to be told when this is dropped: also if that is by the panic of somebody who is woken
+/// before.
+struct Delivery<'a>(&'a LockedCircuit);
+
+impl Drop for Delivery<'_> {
+    fn drop(&mut self) {
+        self.0.deliver();
     }
 }

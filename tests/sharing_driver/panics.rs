@@ -1,8 +1,10 @@
 //! Panics in the storage, and on the driver itself. On tokio's paused time.
 
 use std::panic::resume_unwind;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -298,4 +300,35 @@ async fn nobody_waits_for_the_driver_after_one_that_panicked() {
     here.is_well(&shared).await;
     here.factory.remove("new").unwrap();
     assert!(shared.storage.record("new").is_some());
+}
+
+/// Who waits is woken before the listeners are told.
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_silences_no_circuit() {
+    struct Panicking;
+
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            panic();
+        }
+    }
+
+    let (shared, log) = (Shared::new(), Log::default());
+    let builder = shared.builder(StorageOptions::new()).listener(log.clone());
+    let factory = builder.driver(|driver| drop(tokio::spawn(driver))).build().unwrap();
+    let breaker = crate::breaker(&factory);
+    sleep(millis(20)).await;
+    breaker.acquire().unwrap().failure();
+    sleep(millis(20)).await;
+    shared.ttl_passes();
+    log.take();
+    let mut call = pin!(breaker.acquire_async());
+    let waker = Waker::from(Arc::new(Panicking));
+    assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    sleep(millis(20)).await;
+    let told = log.take();
+    assert!(told.iter().any(|event| matches!(event, Event::StateChanged { .. })), "{told:?}");
+    breaker.reset();
+    let told = log.take();
+    assert!(told.iter().any(|event| matches!(event, Event::StateChanged { .. })), "{told:?}");
 }

@@ -197,7 +197,7 @@ impl LockedCircuit {
     /// may take their time.
     fn drive<R>(&self, work: impl FnOnce(&mut Mirror, &mut Told) -> R) -> Option<R> {
         let mut told = Told::default();
-        let (answer, deliver) = self.change(|inner| {
+        let (answer, delivery) = self.change(|inner| {
             let Machine::Shared(shared) = &mut inner.machine else { return None };
             let answer = work(&mut shared.mirror, &mut told);
             for notice in mem::take(&mut told.notices) {
@@ -211,9 +211,7 @@ impl LockedCircuit {
                 self.settle(ticket, Outcome::Ignored);
             }
         }
-        if deliver {
-            self.deliver();
-        }
+        drop(delivery);
         answer
     }
 
