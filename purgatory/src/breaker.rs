@@ -146,8 +146,8 @@ impl CircuitBreaker {
     /// that asks for leave to be a probe waits for the storage, up to
     /// [`probe_wait`](crate::StorageOptions::probe_wait()), and if
     /// [strict](crate::Consistency::Strict) every call, up to
-    /// [`operation_timeout`](crate::StorageOptions::operation_timeout()), and then one that asks for leave by as much again as
-    /// above; here without blocking the thread.
+    /// [`operation_timeout`](crate::StorageOptions::operation_timeout()), and one that asks for leave up to both; here
+    /// without blocking the thread.
     ///
     /// # Errors
     ///

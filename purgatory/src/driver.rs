@@ -9,6 +9,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +63,8 @@ struct Driver {
     /// Grows with every tick.
     ticks: u64,
     /// How long to wait for the last handle to go, and whether that is being waited for.
-    patience: Duration,
-    leaving: bool,
+    until_gone: Duration,
+    awaits_gone: bool,
     /// Set when the last handle is gone: when to end at the latest.
     ending: Option<Instant>,
 }
@@ -95,7 +96,7 @@ const LINGER: Duration = Duration::from_millis(5);
 const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
 /// How late a driver notices at most that the last handle is gone.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_UNTIL_GONE: Duration = Duration::from_secs(1);
 
 /// How long a storage has to take what is left at the end.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -125,8 +126,8 @@ impl Driver {
             backoff: FIRST_BACKOFF,
             hears: false,
             ticks,
-            patience: FAREWELL / 2,
-            leaving: false,
+            until_gone: FAREWELL / 2,
+            awaits_gone: false,
             ending: None,
         }
     }
@@ -191,7 +192,7 @@ impl Driver {
         // What belongs to this connection ends, and is not heard of.
         self.watch = JoinSet::new();
         self.requests = JoinSet::new();
-        let tells = !std::mem::replace(&mut self.told_down, true);
+        let tells = !mem::replace(&mut self.told_down, true);
         // First the calls that wait: a listener may take its time.
         self.pump_all();
         if tells {
@@ -293,7 +294,7 @@ impl Driver {
                     circuit.give_up(wait);
                 }
             }
-            Some(Timer::Gone) => self.leaving = false,
+            Some(Timer::Gone) => self.awaits_gone = false,
             Some(Timer::Flush) => self.end_flushes(),
             None => {}
         }
@@ -328,7 +329,7 @@ impl Driver {
 
     /// Whether nobody can use the circuits any more, and what they counted has arrived or will not.
     fn is_over(&mut self) -> bool {
-        if !self.link.is_closed() || self.leaving {
+        if !self.link.is_closed() || self.awaits_gone {
             return false;
         }
         if self.ending.is_none() {
@@ -339,9 +340,9 @@ impl Driver {
                 Arc::strong_count(circuit) <= ours
             };
             if !self.link.all().iter().all(abandoned) {
-                self.leaving = true;
-                self.timers.after(self.patience, Timer::Gone);
-                self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+                self.awaits_gone = true;
+                self.timers.after(self.until_gone, Timer::Gone);
+                self.until_gone = (self.until_gone * 2).min(LONGEST_UNTIL_GONE);
                 return false;
             }
             self.ending = Some(Instant::now() + FAREWELL);

@@ -42,8 +42,8 @@ pub enum RemoveError {
     #[error("no circuit of that name is registered")]
     Unknown,
     /// Somebody holds a breaker or a permit of the circuit, or the driver has something to send for it, or is just
-    /// looking at it. Were it removed, the next one to ask for
-    /// the name would get a second circuit, and both would count.
+    /// looking at it. Were it removed, the next one to ask for the name would get a second circuit, and both would
+    /// count.
     #[error("the circuit is in use")]
     InUse,
 }

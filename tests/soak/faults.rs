@@ -11,6 +11,9 @@ use crate::dice::Dice;
 use crate::journal::Journal;
 use crate::world::World;
 
+/// How many kinds of them are noted in the journal.
+pub(crate) const KINDS: usize = 15;
+
 /// Faults, one after the other, until they are ended.
 pub(crate) struct Faults {
     end: mpsc::Sender<()>,

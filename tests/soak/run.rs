@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use purgatory_tests::servers::{Engine, Server};
 
 use crate::dice::Dice;
-use crate::faults::Faults;
+use crate::faults::{Faults, KINDS};
 use crate::gate::{LOOK, Phase};
 use crate::journal::Witness;
 use crate::quiet::{self, Times};
@@ -35,9 +35,6 @@ const SOME: u64 = 3;
 
 /// So many, faults of every kind.
 const MANY: u64 = 60;
-
-/// How many kinds of faults there are.
-const KINDS: usize = 15;
 
 /// What 999 of 1000 calls may take: what callers of a busy machine would not forgive. See `latency`.
 const SLOW: Duration = Duration::from_millis(100);

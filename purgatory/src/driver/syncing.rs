@@ -24,9 +24,9 @@ impl Driver {
     /// Reads every circuit.
     pub(super) fn sync(&mut self) {
         let circuits = self.link.all();
-        let before = |circuit: &LockedCircuit| (circuit.name().clone(), circuit.tally().discarded);
         let pending = circuits.iter().map(|circuit| circuit.pending()).sum();
-        let unread = circuits.iter().map(|circuit| before(circuit)).collect();
+        let before = circuits.iter().map(|circuit| (circuit.name(), circuit.tally().discarded));
+        let unread = before.map(|(name, discarded)| (name.clone(), discarded)).collect();
         self.phase = Phase::Syncing(Syncing { unread, pending, discarded: 0 });
         self.up_since = Instant::now();
         circuits.iter().for_each(|circuit| self.pump(circuit));

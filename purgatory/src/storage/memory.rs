@@ -324,7 +324,7 @@ impl Storage for MemoryStorage {
             };
             watcher.ready();
             loop {
-                // Of several only the last is kept, of which the first attempt says no more.
+                // Of several causes only the last is kept, and comes after an error that says so.
                 if let Ok(cause) = disconnected.recv().await {
                     return cause;
                 }

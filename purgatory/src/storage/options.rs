@@ -37,8 +37,8 @@ pub struct StorageOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Consistency {
-    /// What has arrived: changes elsewhere arrive within milliseconds, and no call waits but one that asks for leave to probe. A
-    /// process that has just begun knows nothing yet, and admits its first calls;
+    /// What has arrived: changes elsewhere arrive within milliseconds, and no call waits but one that asks for
+    /// leave to probe. A process that has just begun knows nothing yet, and admits its first calls;
     /// [`in_sync`](crate::SharedSnapshot::in_sync) says when it has heard of the storage.
     #[default]
     Mirror,

@@ -54,7 +54,8 @@ use super::{
 /// A circuit is one string of some hundred bytes, under `cb:{name}`, or `cb:{scope/name}`; what is not of
 /// `A-Z`, `a-z`, `0-9` and `_.:/-` is percent-encoded. Changes are published on `cb:ev`, or `cb:ev:N` with another
 /// database than 0. The key `cb:health` is written at every connection, and every 30 seconds on a cluster, or without
-/// the right to publish. Everything expires, but in the layout of Python. `cb` is the [prefix](RedisStorageBuilder::prefix).
+/// the right to publish. Everything expires, but in the layout of Python. `cb` is the
+/// [prefix](RedisStorageBuilder::prefix).
 ///
 /// # Rights
 ///

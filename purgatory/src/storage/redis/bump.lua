@@ -20,13 +20,15 @@ if not version or tonumber(version) + 1 >= END then return unknown end
 local generation, since, failures, settings, ring =
   string.match(line, '^1 C (%d+) (%d+) 0 (%d+) ([%d:]+) 0 %- ([%x:,-]+)$')
 if not generation then return unknown end
-if #generation > 15 then return unknown end
 local numbers = { generation, since, failures, string.match(settings, '^(%d+):(%d+):(%d+):(%d+):(%d+)$') }
--- The last timestamp there is, and the largest settings.
-local most = { END, 4611686018427387, 4294967295, 4294967295, 2147483647000000, 1000, 4294967295, 2147483647000000 }
+-- The last timestamp there is, all failures that are counted, and the largest settings, of which none may be 0.
+local most = {
+  999999999999999, 4611686018427387, 4294967295,
+  4294967295, 2147483647000000, 1000, 4294967295, 2147483647000000,
+}
 for i, limit in ipairs(most) do
-  local least = i > 3 and '^0' or '^0%d'
-  if not numbers[i] or tonumber(numbers[i]) > limit or string.find(numbers[i], least) then return unknown end
+  local wrong = i > 3 and '^0' or '^0%d'
+  if not numbers[i] or tonumber(numbers[i]) > limit or string.find(numbers[i], wrong) then return unknown end
 end
 
 -- As numbers: in which order texts are depends on the server's locale. In halves, as a Lua number has 53 bits.
