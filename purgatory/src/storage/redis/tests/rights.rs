@@ -116,3 +116,18 @@ fn rights_that_are_taken_away_end_the_watch() {
         assert_eq!(watched.end().await, error);
     });
 }
+
+#[test]
+fn the_password_is_not_in_what_an_operation_is_refused_with() {
+    let server = server(LEAST);
+    // No server sends it back, so it is a word of what this one says.
+    let _: () = server.ask("ACL SETUSER breakers >evalsha");
+    run(async {
+        let storage = patient(server.url()).user("breakers").password("evalsha").build().unwrap();
+        let mut watched = Watched::ready(storage).await;
+        let _: () = server.ask("ACL SETUSER breakers -evalsha");
+        let error = watched.load("payments").await.unwrap_err();
+        assert!(refusal(&error).contains("run the '***' command"), "{error}");
+        assert_eq!(watched.end().await, error);
+    });
+}
