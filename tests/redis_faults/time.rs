@@ -27,7 +27,11 @@ fn wall_clocks_do_not_matter(engine: Engine) {
         let more = ("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         let environment = [lies[0], lies[1], lies[2], more];
         let mut member = Member::start(&stage.url(), &environment, &args);
-        member.is_up();
+        // A circuit shares a moment before this is told.
+        wait_until("a process to be told", SOON, || {
+            member.act("report");
+            !member.told("storage_up").is_empty()
+        });
         member
     });
     // It works: the events of the fleet are two hours apart.
